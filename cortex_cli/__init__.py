@@ -1,0 +1,1 @@
+"""The Cortex client: SDK, commands, board and runner."""

@@ -1,0 +1,5 @@
+"""`python -m cortex_cli` is `cortex`."""
+
+from cortex_cli.main import main
+
+main()

@@ -1,0 +1,13 @@
+"""The live kanban board in the terminal.
+
+    terminal (the only curses)    effects (threads, the SDK)
+              \\                    /
+               update  ->  view            pure: no curses, no SDK, no clock, no network
+              /   |   \\       \\
+         apply  moves  keys   layout, canvas
+              \\   |    |      /
+          wire, model, messages, text
+
+`update(model, message) -> (model, effects)` says what happens, `view(model, width, height) -> rows`
+what it looks like. Everything that waits runs in a thread and comes back as a message.
+"""

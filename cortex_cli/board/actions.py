@@ -1,0 +1,172 @@
+"""What each action of the key table does."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from cortex_cli.board import connection, detail, layout, moves, prompts, selection
+from cortex_cli.board.messages import Copy, Quit, Redraw, Suspend
+from cortex_cli.board.model import Help, Menu, Model
+from cortex_cli.board.moves import Step
+
+END = 1_000_000_000
+
+Action = Callable[[Model], Step]
+
+
+def _only(change: Callable[[Model], Model]) -> Action:
+    return lambda model: (change(model), ())
+
+
+def _open(model: Model) -> Step:
+    return detail.open_ticket(model, model.ticket) if model.ticket else (model, ())
+
+
+def _copy(model: Model) -> Step:
+    if model.ticket is None:
+        return model, ()
+    return moves.toast(model, f"Copied {model.ticket.key}"), (Copy(model.ticket.key),)
+
+
+def _needs_me(model: Model) -> Model:
+    model = replace(model, needs_me=not model.needs_me)
+    return moves.toast(model, "Only what needs you; F shows all" if model.needs_me else "All cards")
+
+
+def _back(model: Model) -> Model:
+    return replace(model, filter="", needs_me=False)
+
+
+def _page(model: Model, pages: float) -> Step:
+    if model.detail:
+        return detail.scroll(model, _rows(detail.page(model), pages)), ()
+    return selection.step(model, _rows(layout.page(model), pages)), ()
+
+
+def _rows(page: int, pages: float) -> int:
+    rows = max(1, int(page * abs(pages)))
+    return rows if pages > 0 else -rows
+
+
+def _menu(by: int) -> Action:
+    return _only(
+        lambda m: prompts.step_menu(m, m.overlay.index + by) if isinstance(m.overlay, Menu) else m
+    )
+
+
+def choose(model: Model) -> Step:
+    """Take the selected entry of the menu."""
+    menu = model.overlay
+    if not isinstance(menu, Menu) or not menu.items:
+        return model, ()
+    model = replace(model, overlay=None)
+    value = menu.items[menu.index][0]
+    if menu.kind == "move":
+        return moves.to_column(model, model.ticket, value) if model.ticket else (model, ())
+    return switch(model, value)
+
+
+def switch(model: Model, project: str) -> Step:
+    """Follow another project; what belongs to this one goes."""
+    if project == model.project and model.board is not None:
+        return model, ()
+    effects = detail.close(model)[1] if model.detail else ()
+    model = Model(
+        project=project,
+        url=model.url,
+        stream=model.stream,
+        now=model.now,
+        width=model.width,
+        height=model.height,
+        ascii_only=model.ascii_only,
+        projects=model.projects,
+        toasts=model.toasts,
+    )
+    model, more = connection.follow(model, project)
+    return model, (*effects, *more)
+
+
+def _retry(model: Model) -> Step:
+    if not model.project:
+        return prompts.project_menu(model)
+    return connection.retry(model)
+
+
+def _scroll_help(by: int) -> Action:
+    def scroll(model: Model) -> Step:
+        if not isinstance(model.overlay, Help):
+            return model, ()
+        return replace(model, overlay=Help(min(max(0, model.overlay.top + by), 500))), ()
+
+    return scroll
+
+
+def _close(model: Model) -> Step:
+    return replace(model, overlay=None), ()
+
+
+ACTIONS: dict[str, Action] = {
+    "left": _only(lambda m: selection.step_column(m, -1)),
+    "right": _only(lambda m: selection.step_column(m, 1)),
+    "down": _only(lambda m: selection.step(m, 1)),
+    "up": _only(lambda m: selection.step(m, -1)),
+    "first": _only(lambda m: selection.step(m, -END)),
+    "last": _only(lambda m: selection.step(m, END)),
+    "half-down": lambda m: _page(m, 0.5),
+    "half-up": lambda m: _page(m, -0.5),
+    "page-down": lambda m: _page(m, 1),
+    "page-up": lambda m: _page(m, -1),
+    "open": _open,
+    "close": detail.close,
+    "move-left": lambda m: moves.sideways(m, -1),
+    "move-right": lambda m: moves.sideways(m, 1),
+    "move-down": lambda m: moves.within(m, 1),
+    "move-up": lambda m: moves.within(m, -1),
+    "scroll-down": _only(lambda m: detail.scroll(m, 1)),
+    "scroll-up": _only(lambda m: detail.scroll(m, -1)),
+    "scroll-first": _only(lambda m: detail.scroll_to(m, end=False)),
+    "scroll-last": _only(lambda m: detail.scroll_to(m, end=True)),
+    "follow": _only(lambda m: detail.scroll_to(m, end=True)),
+    "previous-tab": lambda m: detail.step_tab(m, -1),
+    "next-tab": lambda m: detail.step_tab(m, 1),
+    "move": prompts.move_menu,
+    "new": prompts.new_ticket,
+    "comment": prompts.comment,
+    "undo": moves.undo,
+    "filter": prompts.filter_cards,
+    "needs-me": _only(_needs_me),
+    "copy": _copy,
+    "retry": _retry,
+    "projects": prompts.project_menu,
+    "help": lambda m: (replace(m, overlay=Help()), ()),
+    "redraw": lambda m: (m, (Redraw(),)),
+    "suspend": lambda m: (m, (Suspend(),)),
+    "back": _only(_back),
+    "quit": lambda m: (m, (Quit(),)),
+    "menu-down": _menu(1),
+    "menu-up": _menu(-1),
+    "menu-first": _menu(-END),
+    "menu-last": _menu(END),
+    "choose": choose,
+    "cancel": _close,
+    "submit": prompts.submit,
+    "abandon": prompts.abandon,
+    **{
+        name: (lambda m, name=name: prompts.edit(m, name))  # type: ignore[misc]
+        for name in (
+            "cursor-left",
+            "cursor-right",
+            "cursor-home",
+            "cursor-end",
+            "erase",
+            "erase-next",
+            "erase-word",
+            "erase-before",
+            "erase-after",
+        )
+    },
+    "help-down": _scroll_help(1),
+    "help-up": _scroll_help(-1),
+    "help-page-down": _scroll_help(10),
+    "help-page-up": _scroll_help(-10),
+    "close-help": _close,
+}

@@ -1,0 +1,127 @@
+"""What an event changes on the board: after it, the board is what GET /board answers for that head.
+
+Events are facts that carry the object's new state, so applying one twice changes nothing, and an
+older one than the board already holds is told by its `seq` or its revision.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+from cortex_cli.board.wire import BadObject, Board, Label, Project, Review, Session, Ticket
+
+
+@dataclass(frozen=True)
+class Change:
+    """A logged event, as far as the board needs it. gap: events known to be missing before it."""
+
+    type: str
+    payload: Mapping[str, Any]
+    project: str | None = None
+    seq: int | None = None
+    ticket: str | None = None
+    actor: str = ""
+    gap: int = 0
+
+
+@dataclass(frozen=True)
+class Applied:
+    """board: with the event in it. hole: something is missing, so fetch the board again."""
+
+    board: Board
+    hole: bool = False
+    deleted: bool = False  # the project itself is gone
+
+
+class _Revised(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def revision(self) -> int: ...
+
+
+R = TypeVar("R", bound=_Revised)
+
+
+def apply(board: Board, change: Change) -> Applied:
+    """Put one event into the board. Never raises: what cannot be read is a hole."""
+    if change.project is not None and change.project.casefold() != board.project.key.casefold():
+        return Applied(board)
+    if change.seq is not None and change.seq <= board.seq:
+        return Applied(board)
+    if change.gap or (change.seq is not None and change.seq != board.seq + 1):
+        return Applied(board, hole=True)
+    try:
+        board = _put(board, change)
+    except BadObject:
+        return Applied(board, hole=True)
+    if change.seq is not None:
+        board = replace(board, seq=change.seq)
+    deleted = change.type == "project.deleted" and change.payload.get("id") == board.project.id
+    return Applied(board, deleted=deleted)
+
+
+def _put(board: Board, change: Change) -> Board:
+    payload = change.payload
+    noun, _, verb = change.type.partition(".")
+    if noun == "ticket":
+        return (
+            _delete_ticket(board, payload)
+            if verb == "deleted"
+            else _put_ticket(board, Ticket.read(payload))
+        )
+    if noun == "session":
+        session = Session.read(payload)
+        return replace(board, sessions=_with(board.sessions, session, session.status != "ended"))
+    if noun == "review":
+        review = Review.read(payload)
+        return replace(board, reviews=_with(board.reviews, review, review.open))
+    if noun == "label":
+        if verb == "deleted":
+            return replace(board, labels=_without(board.labels, payload))
+        return replace(board, labels=_with(board.labels, Label.read(payload), True))
+    if change.type in ("project.created", "project.updated"):
+        project = Project.read(payload)
+        if project.id == board.project.id and project.revision >= board.project.revision:
+            return replace(board, project=project)
+    return board  # comments, messages, teams, settings and what we do not know: not on the board
+
+
+def put_ticket(board: Board, ticket: Ticket) -> Board:
+    """Put a ticket that a mutation answered into the board, unless the board knows a newer one.
+
+    A ticket that the board does not hold stays away: it may have left while the answer travelled.
+    """
+    return _put_ticket(board, ticket) if ticket.id in board.tickets else board
+
+
+def _put_ticket(board: Board, ticket: Ticket) -> Board:
+    tickets = _with(board.tickets, ticket, not ticket.archived)
+    return board if tickets is board.tickets else replace(board, tickets=tickets)
+
+
+def _delete_ticket(board: Board, payload: Mapping[str, Any]) -> Board:
+    ticket = board.tickets.get(str(payload.get("id")))
+    key = payload.get("key") or (ticket.key if ticket else None)
+    return replace(
+        board,
+        tickets=_without(board.tickets, payload),
+        sessions={id: session for id, session in board.sessions.items() if session.ticket != key},
+        reviews={id: review for id, review in board.reviews.items() if review.ticket != key},
+    )
+
+
+def _with(held: Mapping[str, R], item: R, keep: bool) -> Mapping[str, R]:
+    known = held.get(item.id)
+    if known is not None and known.revision > item.revision:
+        return held
+    if keep:
+        return {**held, item.id: item}
+    return {id: other for id, other in held.items() if id != item.id} if known is not None else held
+
+
+def _without(held: Mapping[str, R], payload: Mapping[str, Any]) -> Mapping[str, R]:
+    gone = payload.get("id")
+    if not isinstance(gone, str):
+        raise BadObject("a deletion without an id")
+    return {id: item for id, item in held.items() if id != gone}

@@ -1,0 +1,139 @@
+"""What tickets, sessions and columns look like, as spans: a glyph and a word, always both."""
+
+from functools import lru_cache
+
+from cortex_cli.board import text as texts
+from cortex_cli.board.canvas import BAD, DIM, GOOD, INFO, OVER, PLAIN, STRONG, WARN, Line, Span
+from cortex_cli.board.model import Model, Shown
+from cortex_cli.board.wire import Session, Ticket
+
+STATES = {
+    "awaiting_input": ("◆", "waiting", WARN),
+    "error": ("✗", "error", BAD),
+    "working": ("●", "working", GOOD),
+    "starting": ("◌", "starting", INFO),
+    "idle": ("○", "idle", DIM),
+    "ended": ("✓", "ended", DIM),
+}
+OUTCOMES = {"failed": ("✗", "failed", BAD), "cancelled": ("-", "cancelled", DIM)}
+PRIORITIES = {
+    "urgent": ("⇑", BAD),
+    "high": ("↑", WARN),
+    "medium": ("→", PLAIN),
+    "low": ("↓", DIM),
+}
+TITLE_LINES = 2
+
+
+def state(session: Session) -> Span:
+    """A session's status as glyph and word."""
+    known = STATES.get(session.status, ("?", session.status, PLAIN))
+    if session.status == "ended":
+        known = OUTCOMES.get(session.outcome or "", known)
+    glyph, word, role = known
+    return Span(f"{glyph} {word}", role)
+
+
+def priority(name: str) -> Span | None:
+    """A priority as glyph and word; None for none."""
+    if name in PRIORITIES:
+        glyph, role = PRIORITIES[name]
+        return Span(f"{glyph} {name}", role)
+    return Span(name, PLAIN) if name not in ("none", "") else None
+
+
+def sessions_of(model: Model, ticket: Ticket) -> tuple[Session, ...]:
+    return model.board.sessions_of.get(ticket.key, ()) if model.board else ()
+
+
+def needs_me(model: Model, ticket: Ticket) -> bool:
+    """An agent waits for a person on it, or somebody for a review."""
+    if model.board is None:
+        return False
+    waits = any(session.status == "awaiting_input" for session in sessions_of(model, ticket))
+    return waits or ticket.key in model.board.reviewed
+
+
+@lru_cache(maxsize=8192)
+def title_lines(title: str, cells: int) -> tuple[str, ...]:
+    """A title in at most two lines, the last one cut."""
+    lines = texts.wrap(title, cells)
+    if len(lines) > TITLE_LINES:
+        last = texts.clip(texts.clean(" ".join(lines[TITLE_LINES - 1 :])), cells)
+        lines = [*lines[: TITLE_LINES - 1], last]
+    return tuple(lines)
+
+
+def tags(model: Model, ticket: Ticket) -> Line:
+    """Review, priority, labels and assignee; empty when there are none."""
+    spans: list[Span] = []
+    if model.board and ticket.key in model.board.reviewed:
+        spans.append(Span("◇ review", WARN))
+    shown = priority(ticket.priority)
+    if shown:
+        spans.append(shown)
+    spans.extend(Span(f"#{label}", INFO) for label in ticket.labels)
+    if ticket.assignee:
+        spans.append(Span(f"@{ticket.assignee}", DIM))
+    return tuple(span for pair in spans for span in (pair, Span(" ")))[:-1]
+
+
+def height(model: Model, ticket: Ticket, cells: int) -> int:
+    """Rows of a card whose text is `cells` wide, counted without building it."""
+    reviewed = model.board is not None and ticket.key in model.board.reviewed
+    tagged = reviewed or ticket.labels or ticket.assignee or ticket.priority not in ("none", "")
+    return 1 + len(title_lines(ticket.title, cells)) + (1 if tagged else 0)
+
+
+def card(model: Model, ticket: Ticket, cells: int) -> tuple[Line, ...]:
+    """The lines of a card: key and state, title, tags."""
+    lines: list[Line] = [top_line(model, ticket, cells)]
+    lines.extend((Span(line),) for line in title_lines(ticket.title, cells))
+    tagged = tags(model, ticket)
+    if tagged:
+        lines.append(tagged)
+    return tuple(lines)
+
+
+def mark(model: Model, ticket: Ticket) -> Span | None:
+    """What a card says about itself: put back, being saved, or its most urgent session."""
+    if model.flashes.get(ticket.id, 0.0) > model.now:
+        return Span("✗ put back", BAD)
+    sessions = sessions_of(model, ticket)
+    if any(move.ticket_id == ticket.id for move in model.pending):
+        return Span("… saving", DIM)
+    if not sessions:
+        return None
+    shown = state(sessions[0])
+    return Span(f"{shown.text} +{len(sessions) - 1}", shown.role) if len(sessions) > 1 else shown
+
+
+def top_line(model: Model, ticket: Ticket, cells: int) -> Line:
+    """The key on the left, the mark on the right."""
+    key = texts.clean(ticket.key)
+    shown = mark(model, ticket)
+    if shown is None:
+        return (Span(key, STRONG),)
+    key = texts.clip(key, max(0, cells - texts.width(shown.text) - 1))
+    space = cells - texts.width(key) - texts.width(shown.text)
+    return (Span(key, STRONG), Span(" " * max(0, space)), shown)
+
+
+def one_line(model: Model, ticket: Ticket) -> Line:
+    """A ticket in a list."""
+    spans = [Span(ticket.key, STRONG), Span(" ")]
+    shown = mark(model, ticket)
+    if shown:
+        spans += [shown, Span(" ")]
+    spans.append(Span(ticket.title))
+    tagged = tags(model, ticket)
+    return (*spans, *((Span("  "), *tagged) if tagged else ()))
+
+
+def count(shown: Shown) -> Span:
+    """Tickets of a column, of those how many are shown, and the limit: "3", "2 of 5", "5/3"."""
+    limit = shown.column.wip_limit
+    number = f"{shown.total}/{limit}" if limit else str(shown.total)
+    if len(shown.tickets) != shown.total:
+        number = f"{len(shown.tickets)} of {number}"
+    return Span(number, OVER if limit and shown.total > limit else PLAIN)

@@ -1,0 +1,276 @@
+"""The open ticket: opening it, what events change in it, its tabs and its scrolling.
+
+Its logged events come by the board's own stream, which misses none. Only the text that agents are
+writing right now comes by a second stream, of this ticket alone and while it is open
+(FollowDeltas): so a board with forty busy agents costs its reader nothing. The two streams need no
+order between them, because a delta says where it belongs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from cortex_cli.board import document, threads
+from cortex_cli.board.apply import Change
+from cortex_cli.board.messages import (
+    DetailLoaded,
+    Effect,
+    FollowDeltas,
+    Grown,
+    LoadDetail,
+    LoadFailed,
+    LoadMessage,
+    LoadThread,
+    MessageLoaded,
+    ThreadLoaded,
+)
+from cortex_cli.board.model import Detail, Model, Thread
+from cortex_cli.board.moves import Step, toast
+from cortex_cli.board.wire import BadObject, Comment, Message, Review, Session, Ticket
+
+T = TypeVar("T", Comment, Review, Session)
+
+
+def open_ticket(model: Model, ticket: Ticket) -> Step:
+    """Show a ticket with what the board knows of it, and ask for the rest."""
+    board = model.board
+    detail = Detail(
+        ticket,
+        sessions={s.id: s for s in board.sessions.values() if s.ticket == ticket.key}
+        if board
+        else {},
+        reviews={r.id: r for r in board.reviews.values() if r.ticket == ticket.key}
+        if board
+        else {},
+    )
+    effects: tuple[Effect, ...] = (LoadDetail(ticket.key), FollowDeltas(model.project, ticket.key))
+    return replace(model, detail=detail), effects
+
+
+def close(model: Model) -> Step:
+    return replace(model, detail=None), (FollowDeltas("", ""),)
+
+
+def reload(model: Model) -> Step:
+    """Fetch again what is open: after something may have been missed, or failed."""
+    detail = model.detail
+    if detail is None:
+        return model, ()
+    effects: tuple[Effect, ...] = (LoadDetail(detail.ticket.key),)
+    effects += tuple(LoadThread(session) for session in detail.threads)
+    unfailed = {id: replace(thread, failed="") for id, thread in detail.threads.items()}
+    detail = replace(detail, failed="", threads=unfailed, fresh=frozenset(), gone=frozenset())
+    return replace(model, detail=detail), effects
+
+
+# --- answers
+
+
+def loaded(model: Model, answer: DetailLoaded) -> Step:
+    detail = model.detail
+    if detail is None or detail.ticket.id != answer.ticket.id:
+        return model, ()
+    newer = answer.ticket if answer.ticket.revision >= detail.ticket.revision else detail.ticket
+    detail = replace(
+        detail,
+        ticket=newer,
+        loaded=True,
+        failed="",
+        comments=_fetched(detail, detail.comments, answer.comments),
+        reviews=_fetched(detail, detail.reviews, answer.reviews),
+        sessions=_fetched(detail, detail.sessions, answer.sessions),
+    )
+    return replace(model, detail=detail), ()
+
+
+def _fetched(detail: Detail, held: Mapping[str, T], items: tuple[T, ...]) -> dict[str, T]:
+    """What was fetched, and what events brought or took while the answer travelled."""
+    fetched = {item.id: item for item in items if item.id not in detail.gone}
+    for item in held.values():
+        known = fetched.get(item.id)
+        if (known is None and item.id in detail.fresh) or (
+            known is not None and known.revision < item.revision
+        ):
+            fetched[item.id] = item
+    return fetched
+
+
+def _with(held: Mapping[str, T], item: T) -> Mapping[str, T]:
+    known = held.get(item.id)
+    return held if known is not None and known.revision > item.revision else {**held, item.id: item}
+
+
+def failed(model: Model, answer: LoadFailed) -> Step:
+    detail = model.detail
+    if detail is None:
+        return model, ()
+    if answer.what == detail.ticket.key:
+        return replace(model, detail=replace(detail, failed=answer.why)), ()
+    if answer.what in detail.threads:
+        thread = detail.threads[answer.what]
+        if answer.message:
+            return _with_thread(model, answer.what, threads.give_up(thread, answer.message)), ()
+        return _with_thread(model, answer.what, replace(thread, failed=answer.why)), ()
+    return model, ()
+
+
+def thread_loaded(model: Model, answer: ThreadLoaded) -> Step:
+    if model.detail is None or answer.session not in model.detail.threads:
+        return model, ()
+    thread = threads.load(model.detail.threads[answer.session], answer.messages)
+    return _with_thread(model, answer.session, thread), ()
+
+
+def message_loaded(model: Model, answer: MessageLoaded) -> Step:
+    return _put_message(model, answer.message), ()
+
+
+# --- events
+
+
+def changed(model: Model, change: Change) -> Step:
+    """What one logged event changes in the open ticket; events of other tickets change nothing."""
+    detail = model.detail
+    if detail is None:
+        return model, ()
+    try:
+        return _changed(model, detail, change)
+    except BadObject:
+        return reload(model)
+
+
+def _changed(model: Model, detail: Detail, change: Change) -> Step:
+    noun, _, verb = change.type.partition(".")
+    if noun == "ticket" and change.payload.get("id") == detail.ticket.id:
+        return _ticket_changed(model, detail, change, verb)
+    if change.payload.get("ticket") != detail.ticket.key:
+        return model, ()
+    if noun == "comment" and verb == "deleted":
+        gone = str(change.payload.get("id"))
+        comments = {id: comment for id, comment in detail.comments.items() if id != gone}
+        return replace(
+            model, detail=replace(detail, comments=comments, gone=detail.gone | {gone})
+        ), ()
+    if noun == "comment":
+        return _put_comment(model, detail, Comment.read(change.payload)), ()
+    if noun == "review":
+        review = Review.read(change.payload)
+        detail = replace(
+            detail, reviews=_with(detail.reviews, review), fresh=detail.fresh | {review.id}
+        )
+    elif noun == "session":
+        session = Session.read(change.payload)
+        detail = replace(
+            detail, sessions=_with(detail.sessions, session), fresh=detail.fresh | {session.id}
+        )
+    elif noun == "message":
+        return _put_message(model, Message.read(change.payload)), ()
+    return replace(model, detail=detail), ()
+
+
+def commented(model: Model, comment: Comment) -> Step:
+    """Our own comment was stored: show it, and say so where it cannot be seen."""
+    if model.detail is None or model.detail.ticket.key != comment.ticket:
+        return toast(model, f"Commented on {comment.ticket}"), ()
+    return _put_comment(model, model.detail, comment), ()
+
+
+def _put_comment(model: Model, detail: Detail, comment: Comment) -> Model:
+    if comment.id in detail.gone:
+        return model
+    comments = _with(detail.comments, comment)
+    return replace(
+        model, detail=replace(detail, comments=comments, fresh=detail.fresh | {comment.id})
+    )
+
+
+def _ticket_changed(model: Model, detail: Detail, change: Change, verb: str) -> Step:
+    if verb == "deleted":
+        by = f" by {change.actor}" if change.actor else ""
+        return close(toast(model, f"{detail.ticket.key} was deleted{by}", bad=True))
+    ticket = Ticket.read(change.payload)
+    if ticket.revision < detail.ticket.revision:
+        return model, ()
+    return replace(model, detail=replace(detail, ticket=ticket)), ()
+
+
+def _put_message(model: Model, message: Message) -> Model:
+    """Put a message into its thread; one that nobody looked at yet is fetched when it is."""
+    if model.detail is None or message.session not in model.detail.threads:
+        return model
+    return _with_thread(
+        model, message.session, threads.put(model.detail.threads[message.session], message)
+    )
+
+
+def grown(model: Model, delta: Grown) -> Step:
+    """Append what an agent just wrote; a hole fetches the message."""
+    detail = model.detail
+    if (
+        detail is None
+        or delta.session not in detail.threads
+        or not detail.threads[delta.session].loaded
+    ):
+        return model, ()
+    thread, hole = threads.grow(detail.threads[delta.session], delta)
+    effects: tuple[Effect, ...] = (LoadMessage(delta.session, delta.message),) if hole else ()
+    return _with_thread(model, delta.session, thread), effects
+
+
+def _with_thread(model: Model, session: str, thread: Thread) -> Model:
+    assert model.detail is not None
+    return replace(
+        model, detail=replace(model.detail, threads={**model.detail.threads, session: thread})
+    )
+
+
+# --- tabs and scrolling
+
+
+def step_tab(model: Model, by: int) -> Step:
+    """Go to the next tab, around the end; its messages are fetched the first time."""
+    detail = model.detail
+    if detail is None:
+        return model, ()
+    names = document.tabs(detail)
+    at = names.index(detail.tab) if detail.tab in names else 0
+    tab = names[(at + by) % len(names)]
+    detail = replace(detail, tab=tab)
+    if not tab or tab in detail.threads:
+        return replace(model, detail=detail), ()
+    detail = replace(detail, threads={**detail.threads, tab: Thread()})
+    return replace(model, detail=detail), (LoadThread(tab),)
+
+
+def scroll(model: Model, by: int) -> Model:
+    """Scroll by lines. Up from the tail stops following it; back at the tail follows it again."""
+    detail = model.detail
+    if detail is None:
+        return model
+    shown = document.window(model, detail)
+    top = min(max(0, shown.top + by), shown.last_top)
+    return _scrolled(model, detail, shown, top)
+
+
+def scroll_to(model: Model, end: bool) -> Model:
+    detail = model.detail
+    if detail is None:
+        return model
+    shown = document.window(model, detail)
+    return _scrolled(model, detail, shown, shown.last_top if end else 0)
+
+
+def _scrolled(model: Model, detail: Detail, shown: document.Window, top: int) -> Model:
+    paused = dict(detail.paused)
+    if top >= shown.last_top:
+        paused.pop(detail.tab, None)
+    else:
+        paused.setdefault(detail.tab, len(shown.lines))
+    return replace(
+        model, detail=replace(detail, tops={**detail.tops, detail.tab: top}, paused=paused)
+    )
+
+
+def page(model: Model) -> int:
+    """Lines that a page holds."""
+    return max(1, document.body(model)[1] - 1)

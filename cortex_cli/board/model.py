@@ -1,0 +1,197 @@
+"""All that the board knows and shows, as values. Nothing here does anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cortex_cli.board.apply import Change
+from cortex_cli.board.messages import Grown
+from cortex_cli.board.wire import Board, Column, Comment, Message, Review, Session, Ticket
+
+POLLING_AFTER = 8  # failures in a row, after which the stream is tried every 30 s
+
+
+@dataclass(frozen=True)
+class Connection:
+    """phase: connecting, live, lost (a retry is due at `retry_at`), or over (there will be none).
+
+    as_of: when the last frame came, in seconds since the epoch; None before the first.
+    """
+
+    phase: str = "connecting"
+    attempt: int = 0
+    retry_at: float = 0.0
+    as_of: float | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A column as it is on the screen: moves under way applied, the filter too.
+
+    total: tickets in the column, filtered or not.
+    """
+
+    column: Column
+    tickets: tuple[Ticket, ...]
+    total: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """position: counted from 0; None is the end."""
+
+    status: str
+    position: int | None
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A move that is shown before the server agreed. At most one a ticket is under way: further
+    ones change `want`, which is sent when the answer to `sent` came."""
+
+    ticket_id: str
+    want: Place
+    sent: Place
+    origin: Place
+    status: str  # what the ticket's status and rank were when the move began:
+    rank: str  # the same in a conflict means that somebody changed something else
+    revision: int  # that `sent` was asked with
+    undoing: bool = False
+
+
+@dataclass(frozen=True)
+class Undo:
+    """A move that the server made. It can be undone while the ticket is where it was put."""
+
+    ticket_id: str
+    key: str
+    back: Place
+    status: str
+    rank: str
+
+
+@dataclass(frozen=True)
+class Thread:
+    """The conversation of a session, by number. held: deltas that wait for their message."""
+
+    messages: tuple[Message, ...] = ()
+    loaded: bool = False
+    failed: str = ""
+    held: Mapping[str, tuple[Grown, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Detail:
+    """The open ticket. tab 0 is the ticket itself, the others are its sessions in tree order.
+
+    top: the first line shown, kept per tab. A tab in `paused` does not follow its tail; the value
+    is the number of lines there were when the user scrolled away.
+    """
+
+    ticket: Ticket
+    loaded: bool = False
+    failed: str = ""
+    comments: Mapping[str, Comment] = field(default_factory=dict)
+    reviews: Mapping[str, Review] = field(default_factory=dict)
+    sessions: Mapping[str, Session] = field(default_factory=dict)
+    threads: Mapping[str, Thread] = field(default_factory=dict)
+    fresh: frozenset[str] = (
+        frozenset()
+    )  # ids that events brought since the last fetch was asked for
+    gone: frozenset[str] = frozenset()  # ids that events deleted since then
+    tab: str = ""  # a session id; "" is the ticket
+    tops: Mapping[str, int] = field(default_factory=dict)
+    paused: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One line of input. kind: title, comment or filter. target: a column or a ticket key."""
+
+    kind: str
+    label: str
+    text: str = ""
+    cursor: int = 0
+    target: str = ""
+    before: str = ""  # what Esc goes back to (the filter)
+
+
+@dataclass(frozen=True)
+class Menu:
+    """A list to choose from. kind: move or project. items: (value, text)."""
+
+    kind: str
+    title: str
+    items: tuple[tuple[str, str], ...]
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class Help:
+    top: int = 0
+
+
+@dataclass(frozen=True)
+class Toast:
+    text: str
+    until: float
+    bad: bool = False
+
+
+@dataclass(frozen=True)
+class Model:
+    """project: the key that is followed. stream: the number of its stream.
+
+    selected: the id of a ticket, never a row. focus: the name of the column it is in, which can be
+    empty. tops: the first card shown of each column. held: events that came after a hole; they wait
+    for the board to be fetched. expected: a ticket of ours, to be selected once it is there.
+    """
+
+    project: str = ""
+    url: str = ""
+    stream: int = 1
+    now: float = 0.0
+    width: int = 80
+    height: int = 24
+    ascii_only: bool = False
+    connection: Connection = Connection()
+    board: Board | None = None
+    gone: str = ""  # why there is no board to show
+    held: tuple[Change, ...] | None = None
+    columns: tuple[Shown, ...] = ()
+    focus: str = ""
+    selected: str | None = None
+    expected: str | None = None
+    tops: Mapping[str, int] = field(default_factory=dict)
+    filter: str = ""
+    needs_me: bool = False
+    pending: tuple[Pending, ...] = ()
+    undo: tuple[Undo, ...] = ()
+    flashes: Mapping[str, float] = field(
+        default_factory=dict
+    )  # rolled back: until when it is marked
+    detail: Detail | None = None
+    overlay: Prompt | Menu | Help | None = None
+    drafts: Mapping[str, str] = field(default_factory=dict)  # by kind of prompt
+    toasts: tuple[Toast, ...] = ()
+    projects: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def scope(self) -> str:
+        """Whose keys are in effect: board, detail, menu, help or prompt."""
+        for kind, name in ((Prompt, "prompt"), (Menu, "menu"), (Help, "help")):
+            if isinstance(self.overlay, kind):
+                return name
+        return "detail" if self.detail else "board"
+
+    @property
+    def shown(self) -> Shown | None:
+        """The focused column."""
+        return next((shown for shown in self.columns if shown.column.name == self.focus), None)
+
+    @property
+    def ticket(self) -> Ticket | None:
+        """The ticket that keys act on: the open one, else the selected one."""
+        if self.detail:
+            return self.detail.ticket
+        return self.board.tickets.get(self.selected) if self.board and self.selected else None

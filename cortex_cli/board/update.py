@@ -1,0 +1,172 @@
+"""`update(model, message) -> (model, effects)`: everything that can happen to the board. Pure."""
+
+import math
+from dataclasses import replace
+from typing import get_args
+
+from cortex_cli.board import actions, connection, detail, keys, layout, moves, prompts, selection
+from cortex_cli.board import text as texts
+from cortex_cli.board.messages import (
+    Clicked,
+    Commented,
+    Created,
+    DetailLoaded,
+    Follow,
+    Grown,
+    Incoming,
+    Key,
+    LoadFailed,
+    LoadProjects,
+    MessageLoaded,
+    Moved,
+    MoveRefused,
+    ProjectsFailed,
+    ProjectsLoaded,
+    Refused,
+    Resized,
+    StreamMessage,
+    ThreadLoaded,
+    Tick,
+)
+from cortex_cli.board.model import POLLING_AFTER, Menu, Model
+from cortex_cli.board.moves import Step
+
+_STREAM = get_args(StreamMessage)
+
+
+def start(model: Model) -> Step:
+    """What the board does first: follow its project, or find out which there are."""
+    if model.project:
+        return model, (Follow(model.project, model.stream),)
+    return replace(model, overlay=Menu("project", "Projects", ())), (LoadProjects(),)
+
+
+def update(model: Model, message: Incoming) -> Step:
+    """The board after a message, and what has to be done because of it."""
+    new, effects = _update(model, message)
+    return selection.settle(model, moves.forget_gone(new)), effects
+
+
+def _update(model: Model, message: Incoming) -> Step:
+    if isinstance(message, _STREAM):
+        return connection.update(model, message)
+    match message:
+        case Key(name=name):
+            return _pressed(model, name)
+        case Tick(now=now):
+            return _ticked(model, now), ()
+        case Resized(width=width, height=height):
+            return replace(model, width=max(0, width), height=max(0, height)), ()
+        case Clicked():
+            return _clicked(model, message)
+        case Grown():
+            return detail.grown(model, message)
+        case Moved():
+            return moves.moved(model, message)
+        case MoveRefused():
+            return moves.refused(model, message)
+        case Created():
+            model = moves.toast(model, f"Created {message.ticket.key}")
+            return replace(model, expected=message.ticket.id), ()
+        case _:
+            return _answered(model, message)
+
+
+def _answered(model: Model, message: Incoming) -> Step:
+    match message:
+        case Commented():
+            return detail.commented(model, message.comment)
+        case Refused():
+            return prompts.refused(model, message)
+        case DetailLoaded():
+            return detail.loaded(model, message)
+        case ThreadLoaded():
+            return detail.thread_loaded(model, message)
+        case MessageLoaded():
+            return detail.message_loaded(model, message)
+        case LoadFailed():
+            return detail.failed(model, message)
+        case ProjectsLoaded():
+            return _projects(model, message)
+        case ProjectsFailed():
+            why = texts.clean(message.why)
+            gone = model.gone if model.board or model.project else why
+            return moves.toast(replace(model, gone=gone), why, bad=True), ()
+        case _:
+            return model, ()
+
+
+def _projects(model: Model, answer: ProjectsLoaded) -> Step:
+    """The only project there is needs no choice, at the start."""
+    if not model.project and len(answer.projects) == 1:
+        model = replace(model, projects=answer.projects, overlay=None)
+        return actions.switch(model, answer.projects[0][0])
+    return prompts.projects_loaded(replace(model, gone=""), answer)
+
+
+# --- keys
+
+
+def _pressed(model: Model, name: str) -> Step:
+    scope = model.scope
+    if scope == "menu" and name.isdigit() and isinstance(model.overlay, Menu):
+        return _digit(model, model.overlay, int(name))
+    binding = keys.find(scope, name)
+    if binding is None:
+        return (
+            (prompts.typed(model, name), ())
+            if scope == "prompt" and len(name) == 1
+            else (model, ())
+        )
+    refusal = binding.refusal(model)
+    if refusal:
+        return moves.toast(model, refusal), ()
+    return actions.ACTIONS[binding.action](model)
+
+
+def _digit(model: Model, menu: Menu, number: int) -> Step:
+    if not 1 <= number <= len(menu.items):
+        return model, ()
+    return actions.choose(replace(model, overlay=replace(menu, index=number - 1)))
+
+
+def _clicked(model: Model, click: Clicked) -> Step:
+    if model.scope != "board":
+        return model, ()
+    found = layout.at(model, click.y, click.x)
+    if found is None:
+        return model, ()
+    column, ticket = found
+    shown = next(shown for shown in model.columns if shown.column.name == column)
+    if ticket is None and shown.tickets:
+        ticket = shown.tickets[-1].id
+    model = replace(model, focus=column, selected=ticket)
+    if click.double and model.ticket:
+        return detail.open_ticket(model, model.ticket)
+    return model, ()
+
+
+# --- time
+
+
+def _ticked(model: Model, now: float) -> Model:
+    toasts = tuple(toast for toast in model.toasts if toast.until > now)
+    flashes = {ticket: until for ticket, until in model.flashes.items() if until > now}
+    model = replace(model, now=now)
+    if len(toasts) != len(model.toasts):
+        model = replace(model, toasts=toasts)
+    return replace(model, flashes=flashes) if len(flashes) != len(model.flashes) else model
+
+
+def next_tick(model: Model) -> float | None:
+    """When the next text changes by time alone; None while nothing on the screen depends on it."""
+    due = [toast.until for toast in model.toasts] + list(model.flashes.values())
+    link = model.connection
+    if link.phase == "lost" and link.retry_at > model.now:
+        due.append(link.retry_at - math.ceil(link.retry_at - model.now) + 1)
+    if link.attempt >= POLLING_AFTER and link.as_of is not None:
+        past = model.now - link.as_of
+        due.append(model.now + (1 if past < 60 else 60 - past % 60))
+    if model.detail is not None:
+        due.append(model.now + 60 - model.now % 60)
+    return max(min(due), model.now + 0.01) if due else None

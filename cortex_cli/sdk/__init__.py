@@ -1,0 +1,87 @@
+"""Talk to a Cortex server: requests, and streams of values that come back by themselves.
+
+    from cortex_cli.sdk import CortexClient, Event, Lost, discover
+
+    found = discover()
+    with CortexClient(found.url, found.token) as client:
+        client.post("/api/projects/cortex/tickets", {"title": "Try it"})
+        with client.events(project="cortex") as stream:
+            for value in stream:
+                match value:
+                    case Event(): print(value.type, value.ticket)
+                    case Lost(): print("lost:", value.error)
+
+Importing this is cheap: requests is imported with the first call.
+"""
+
+from .client import CortexClient
+from .cursor import Cursor
+from .discover import DEFAULT_URL, Endpoint, discover, token_path, url_path
+from .errors import (
+    BadAddress,
+    Conflict,
+    CortexError,
+    EventTooLarge,
+    Invalid,
+    NotAllowed,
+    NotFound,
+    NoToken,
+    Overloaded,
+    Problem,
+    Redirected,
+    Refused,
+    ServerFault,
+    StreamError,
+    Unreachable,
+)
+from .stream import EventStream
+from .values import (
+    Actor,
+    Connected,
+    Delta,
+    End,
+    Event,
+    Heartbeat,
+    Lost,
+    Overview,
+    Reset,
+    State,
+    Value,
+)
+
+__all__ = [
+    "DEFAULT_URL",
+    "Actor",
+    "BadAddress",
+    "Conflict",
+    "Connected",
+    "CortexClient",
+    "CortexError",
+    "Cursor",
+    "Delta",
+    "End",
+    "Endpoint",
+    "Event",
+    "EventStream",
+    "EventTooLarge",
+    "Heartbeat",
+    "Invalid",
+    "Lost",
+    "NoToken",
+    "NotAllowed",
+    "NotFound",
+    "Overloaded",
+    "Overview",
+    "Problem",
+    "Redirected",
+    "Refused",
+    "Reset",
+    "ServerFault",
+    "State",
+    "StreamError",
+    "Unreachable",
+    "Value",
+    "discover",
+    "token_path",
+    "url_path",
+]

@@ -1,0 +1,135 @@
+"""Where the server is, and the token for it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from .errors import BadAddress, NoToken
+
+DEFAULT_URL = "http://127.0.0.1:4747"
+_LONGEST_TOKEN = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server and the token for it.
+
+    source: "CORTEX_TOKEN", or the path of the token file.
+    warnings: sentences that the user should read.
+    """
+
+    url: str
+    token: str = field(repr=False)
+    source: str
+    warnings: tuple[str, ...] = ()
+
+
+def discover(environ: Mapping[str, str] = os.environ) -> Endpoint:
+    """Find the server and the token.
+
+    With CORTEX_TICKET set the token file is never read: an agent must not act as its owner.
+    Raises NoToken or BadAddress.
+    """
+    url = checked_url(environ.get("CORTEX_URL") or DEFAULT_URL)
+    warnings = _plaintext_warning(url)
+    token = environ.get("CORTEX_TOKEN", "").strip()
+    if token:
+        return Endpoint(url, checked_token(token, "CORTEX_TOKEN"), "CORTEX_TOKEN", warnings)
+    if environ.get("CORTEX_TICKET"):
+        raise NoToken(
+            "CORTEX_TICKET is set and CORTEX_TOKEN is not: an agent uses the token of its "
+            "attempt, never the token file."
+        )
+    path = token_path(environ)
+    token, more = _read(path)
+    return Endpoint(url, checked_token(token, str(path)), str(path), warnings + more)
+
+
+def token_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where the server puts the owner's token."""
+    base = environ.get("XDG_DATA_HOME")
+    if base:
+        return Path(base) / "cortex" / "token"
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("cortex")) / "token"
+
+
+def checked_url(url: str) -> str:
+    """Return the URL without a trailing slash.
+
+    Raises BadAddress for what is not plain http or https.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        raise BadAddress("CORTEX_URL is not a URL.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
+        raise BadAddress("CORTEX_URL must look like http://127.0.0.1:4747.")
+    if parts.username is not None or parts.password is not None:
+        raise BadAddress("CORTEX_URL must not hold a user name or a password.")
+    if parts.query or parts.fragment or any(c <= " " or c == "\x7f" for c in url.strip()):
+        raise BadAddress("CORTEX_URL must end after the host, the port and a path.")
+    return url.strip().rstrip("/")
+
+
+def checked_token(token: str, source: str) -> str:
+    """Return the token; raise NoToken, without showing it, when it cannot be one."""
+    if not token:
+        raise NoToken(f"{source} holds no token.")
+    if len(token) > _LONGEST_TOKEN or not all("!" <= c <= "~" for c in token):
+        raise NoToken(f"{source} does not hold a token: it has characters that none has.")
+    return token
+
+
+def url_path(*segments: str) -> str:
+    """Join the segments to a path, each quoted, so that a key can never name another route.
+
+    Raises ValueError for an empty segment, `.` and `..`.
+    """
+    for segment in segments:
+        if segment in ("", ".", ".."):
+            raise ValueError(f"{segment!r} cannot be part of a path")
+    return "/" + "/".join(quote(segment, safe="") for segment in segments)
+
+
+def _read(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Return the text of the token file, and a warning when others can read it.
+
+    Raises NoToken when it is missing, or when somebody else may have written it.
+    """
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            content = file.read(_LONGEST_TOKEN + 2)
+    except FileNotFoundError:
+        raise NoToken(
+            f"There is no token: CORTEX_TOKEN is not set and {path} does not exist. "
+            "Start the server once with `cortex serve`, which makes it."
+        ) from None
+    except OSError as error:
+        raise NoToken(f"{path} cannot be read: {error.strerror}.") from None
+    mode = stat.S_IMODE(found.st_mode)
+    if found.st_uid not in (os.geteuid(), 0) or mode & 0o022:
+        raise NoToken(f"{path} can be written by other users, so it is not used: chmod 600 it.")
+    try:
+        token = content.decode("ascii").strip()
+    except UnicodeDecodeError:
+        raise NoToken(f"{path} does not hold a token.") from None
+    if mode & 0o044:
+        return token, (f"{path} can be read by other users: chmod 600 it, and renew the token.",)
+    return token, ()
+
+
+def _plaintext_warning(url: str) -> tuple[str, ...]:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "https" or host in ("localhost", "::1") or host.startswith("127."):
+        return ()
+    return (f"{url} is not https: the token travels readable for everyone on the way.",)

@@ -1,0 +1,117 @@
+"""What a handler returns, turned into the answer that goes over the wire."""
+
+import gzip
+import json
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Request, Response
+from pydantic import BaseModel
+
+from cortex_server.domains.idempotency import Answer
+from cortex_server.domains.pages import Listing
+
+JSON_TYPE = "application/json"
+GZIP_MIN_BYTES = 1024
+_GZIP_LEVEL = 3
+_COMPRESSED_KEPT = 16
+
+
+@dataclass(frozen=True)
+class Status:
+    """A value whose status is not the declared one."""
+
+    value: Any
+    status: int
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A body that is encoded already. etag: of exactly these bytes, for If-None-Match."""
+
+    body: bytes
+    content_type: str = JSON_TYPE
+    etag: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def to_answer(value: Any, status: int) -> Answer:
+    """The answer for a wire object, a listing, a dict, a Raw, or None."""
+    if isinstance(value, Status):
+        return to_answer(value.value, value.status)
+    if value is None:
+        return Answer(status, {}, b"")
+    if isinstance(value, Raw):
+        tagged = {"ETag": f'"{value.etag}"'} if value.etag else {}
+        headers = {"Content-Type": value.content_type, **tagged, **value.headers}
+        return Answer(status, headers, value.body)
+    headers = {"Content-Type": JSON_TYPE}
+    revision = getattr(value, "revision", None)
+    if isinstance(revision, int):
+        headers["ETag"] = f'"{revision}"'
+    return Answer(status, headers, encode(value))
+
+
+def encode(value: Any) -> bytes:
+    """A value as JSON, UTF-8."""
+    if isinstance(value, BaseModel):
+        return value.model_dump_json().encode()
+    if isinstance(value, Listing):
+        items = b",".join(encode(item) for item in value.items)
+        return b'{"items":[%s],"next_cursor":%s}' % (items, encode(value.next_cursor))
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def to_response(answer: Answer) -> Response:
+    response = Response(answer.body, answer.status)
+    response.headers.pop("Content-Type", None)
+    response.headers.update(answer.headers)
+    return response
+
+
+def not_modified(request: Request, answer: Answer) -> bool:
+    """Whether the client has these very bytes."""
+    etag = answer.headers.get("ETag")
+    asked = request.headers.get("If-None-Match", "")
+    return names_bytes(etag) and etag in [tag.strip() for tag in asked.split(",")]
+
+
+def names_bytes(etag: str | None) -> bool:
+    """Whether a tag stands for exact bytes: epoch and position do ("8f3c.1042"), a revision
+    ("7") does not, since a ticket's derived place changes without one."""
+    return etag is not None and "." in etag
+
+
+class Compressor:
+    """Compresses answers for clients that ask; what has a tag of its own is compressed once."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+
+    def apply(self, request: Request, response: Response) -> Response:
+        """Compress the body in place where that helps. Streams are never touched."""
+        if response.is_streamed or not (response.mimetype or "").startswith(
+            ("application/", "text/")
+        ):
+            return response
+        response.headers.add("Vary", "Accept-Encoding")
+        if "gzip" not in request.accept_encodings or response.status_code != 200:
+            return response
+        body = response.get_data()
+        if len(body) < GZIP_MIN_BYTES:
+            return response
+        response.set_data(self._compressed(request.path, response.headers.get("ETag"), body))
+        response.headers["Content-Encoding"] = "gzip"
+        return response
+
+    def _compressed(self, path: str, etag: str | None, body: bytes) -> bytes:
+        if etag is None or not names_bytes(etag):
+            return gzip.compress(body, _GZIP_LEVEL, mtime=0)
+        key = (path, etag)
+        if key not in self._kept:
+            self._kept[key] = gzip.compress(body, _GZIP_LEVEL, mtime=0)
+        self._kept.move_to_end(key)
+        while len(self._kept) > _COMPRESSED_KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[key]

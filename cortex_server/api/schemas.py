@@ -1,0 +1,63 @@
+"""Answers that are made of several objects, or of none."""
+
+from typing import Any
+
+from cortex_server.events.objects import Label, Project, Review, Session, Ticket, Wire
+
+
+class Board(Wire):
+    """A project at one moment. seq: of its newest event, so that a reader can prove completeness."""
+
+    epoch: str
+    head: int
+    seq: int
+    project: Project
+    labels: list[Label]
+    tickets: list[Ticket]
+    sessions: list[Session]
+    attempts: list[dict[str, Any]]
+    reviews: list[Review]
+    permissions: list[dict[str, Any]]
+    batches: list[dict[str, Any]]
+
+
+class Imported(Wire):
+    """The keys by what happened, and every ticket in the order given."""
+
+    created: list[str]
+    updated: list[str]
+    unchanged: list[str]
+    items: list[Ticket]
+
+
+class Length(Wire):
+    """The length of a part's text now, in code points. Not durable yet: the final PUT is."""
+
+    length: int
+
+
+class LoginTicket(Wire):
+    """path: opened once, within `expires_in_s`, it logs a browser in."""
+
+    path: str
+    expires_in_s: int
+
+
+class Overview(Wire):
+    """What the dashboard shows: counts of each project and of all."""
+
+    epoch: str
+    head: int
+    at: str
+    projects: list[dict[str, Any]]
+    totals: dict[str, Any]
+
+
+class Problem(Wire):
+    """Problem details (RFC 9457). code: stable, for programs · detail: for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str

@@ -1,0 +1,1 @@
+"""The database: tables, engine, migrations. SQLAlchemy Core on SQLite or PostgreSQL."""

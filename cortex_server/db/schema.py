@@ -1,0 +1,281 @@
+"""The tables. Keys of teams, projects and tickets never change, so rows refer to them by key.
+
+Texts that order (`rank`, times) compare by bytes: BINARY on SQLite, the C collation on PostgreSQL.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Ordered = Text().with_variant(Text(collation="C"), "postgresql")
+Position = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _revisioned() -> list[Column[Any]]:
+    return [
+        Column("revision", Integer, nullable=False),
+        Column("created_at", Ordered, nullable=False),
+        Column("updated_at", Ordered, nullable=False),
+    ]
+
+
+def _actor(name: str, nullable: bool = False) -> list[Column[Any]]:
+    return [
+        Column(f"{name}_kind", Text, nullable=nullable),
+        Column(f"{name}_name", Text, nullable=nullable),
+    ]
+
+
+def _of(table: str, nullable: bool = False, ondelete: str = "CASCADE") -> Column[Any]:
+    return Column(table, Text, ForeignKey(f"{table}s.key", ondelete=ondelete), nullable=nullable)
+
+
+log_state = Table(
+    "log_state",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("epoch", Text, nullable=False),
+    Column("head", Position, nullable=False),
+    Column("floor", Position, nullable=False),
+)
+
+# Kept when a project is deleted: a key's numbers and seqs are never used twice.
+project_counters = Table(
+    "project_counters",
+    metadata,
+    Column("key", Text, primary_key=True),  # lower case
+    Column("seq", Position, nullable=False),
+    Column("tickets", Integer, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("position", Position, primary_key=True, autoincrement=False),
+    Column("type", Text, nullable=False),
+    Column("project", Text, nullable=False),  # "" for an event of no project
+    Column("seq", Position),
+    Column("ticket", Text),
+    Column("at", Ordered, nullable=False),
+    *_actor("actor"),
+    Column("payload", Text, nullable=False),
+    Index("ix_events_project_position", "project", "position"),
+)
+
+teams = Table(
+    "teams",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("color", Text),
+    *_revisioned(),
+)
+Index("uq_teams_key_lower", func.lower(teams.c.key), unique=True)
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    _of("team", nullable=True, ondelete="SET NULL"),
+    Column("repo_path", Text),
+    Column("default_branch", Text, nullable=False),
+    Column("columns", JSON, nullable=False),
+    *_revisioned(),
+)
+Index("uq_projects_key_lower", func.lower(projects.c.key), unique=True)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _of("project"),
+    Column("name", Text, nullable=False),
+    Column("name_folded", Text, nullable=False),
+    Column("color", Text),
+    Column("priority", Integer, nullable=False),
+    *_revisioned(),
+    UniqueConstraint("project", "name_folded"),
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    _of("project"),
+    Column("number", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("rank", Ordered, nullable=False),
+    Column("priority", Text, nullable=False),
+    Column("assignee", Text),
+    Column("due", Text),
+    Column("references", JSON, nullable=False),
+    Column("archived", Boolean, nullable=False),
+    *_revisioned(),
+    UniqueConstraint("project", "number"),
+    Index("ix_tickets_project_archived_status_rank", "project", "archived", "status", "rank"),
+)
+Index("uq_tickets_key_lower", func.lower(tickets.c.key), unique=True)
+
+ticket_labels = Table(
+    "ticket_labels",
+    metadata,
+    Column("ticket", Text, ForeignKey("tickets.key", ondelete="CASCADE"), primary_key=True),
+    Column("label", Text, ForeignKey("labels.id", ondelete="CASCADE"), primary_key=True),
+    Index("ix_ticket_labels_label", "label"),
+)
+
+ticket_dependencies = Table(
+    "ticket_dependencies",
+    metadata,
+    Column("ticket", Text, ForeignKey("tickets.key", ondelete="CASCADE"), primary_key=True),
+    Column("depends_on", Text, ForeignKey("tickets.key", ondelete="CASCADE"), primary_key=True),
+    Index("ix_ticket_dependencies_depends_on", "depends_on"),
+)
+
+comments = Table(
+    "comments",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _of("project"),
+    _of("ticket"),
+    *_actor("author"),
+    Column("type", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    *_revisioned(),
+    Index("ix_comments_ticket_id", "ticket", "id"),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _of("project"),
+    _of("ticket"),
+    Column("repo_path", Text),
+    Column("branch", Text),
+    Column("commit", Text),
+    Column("summary", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("note", Text),
+    *_actor("requested_by"),
+    *_actor("resolved_by", nullable=True),
+    *_revisioned(),
+    Index("ix_reviews_ticket_id", "ticket", "id"),
+    Index("ix_reviews_project_state", "project", "state"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _of("project"),
+    _of("ticket"),
+    Column("parent_id", Text, ForeignKey("sessions.id", ondelete="SET NULL")),
+    Column("title", Text, nullable=False),
+    Column("agent", Text),
+    Column("model", Text),
+    Column("status", Text, nullable=False),
+    Column("tool", Text),
+    Column("work", Text),
+    Column("outcome", Text),
+    *_actor("started_by"),
+    *_revisioned(),
+    Column("ended_at", Ordered),
+    Index("ix_sessions_ticket_id", "ticket", "id"),
+    Index("ix_sessions_project_status", "project", "status"),
+    Index("ix_sessions_parent_id", "parent_id"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("session", Text, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
+    Column("id", Text, primary_key=True),
+    _of("project"),
+    _of("ticket"),
+    Column("number", Integer, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("parts", JSON, nullable=False),
+    Column("status", Text, nullable=False),
+    *_revisioned(),
+    UniqueConstraint("session", "number"),
+    Index("ix_messages_ticket", "ticket"),
+    Index("ix_messages_project", "project"),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("scope", Text, primary_key=True),  # "" for the server, else a project's key
+    Column("values", JSON, nullable=False),
+    Column("revision", Integer, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    *_actor("actor"),
+    Column("projects", JSON(none_as_null=True)),
+    Column("ticket", Text),
+    # A browser's cookie is a token of its own that dies with the one it was made from.
+    Column("parent_id", Text, ForeignKey("tokens.id", ondelete="CASCADE")),
+    Column("expires_at", Ordered),
+    Column("revoked_at", Ordered),
+    Column("created_at", Ordered, nullable=False),
+    Column("last_used_at", Ordered),
+    Index("ix_tokens_parent_id", "parent_id"),
+)
+
+login_tickets = Table(
+    "login_tickets",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("token_id", Text, ForeignKey("tokens.id", ondelete="CASCADE"), nullable=False),
+    Column("expires_at", Ordered, nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("token_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("at", Ordered, nullable=False),
+    Index("ix_idempotency_at", "at"),
+)

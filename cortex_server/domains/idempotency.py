@@ -1,0 +1,119 @@
+"""One effect for a repeated request: the first answer is stored with the mutation and given again.
+
+The scope of a key is the token. A refused request stores nothing, so it may be corrected and sent
+again under its key. An answer that holds a secret is stored sealed with the caller's own secret,
+which the database does not have: the repeated answer is the same, and nobody else can read it.
+"""
+
+import base64
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+
+from sqlalchemy import delete, insert, select
+
+from cortex_server.clock import later
+from cortex_server.db.schema import idempotency
+from cortex_server.errors import Invalid, Malformed
+from cortex_server.store import WriteTx
+
+KEPT_S = 86_400
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_SALT_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back to the client. headers: those that belong to the answer itself."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A request that carries a key. secret: of the caller, when the answer is to be sealed."""
+
+    token_id: str
+    key: str
+    fingerprint: str
+    secret: str | None
+
+
+def claim(
+    token_id: str, key: str | None, request: tuple[str, str, bytes], secret: str | None
+) -> Claim | None:
+    """The claim of a request (method, address, body), None when it carries no key.
+
+    Raises Malformed for a key that is not 1 to 255 visible ASCII characters.
+    """
+    if key is None:
+        return None
+    if not _KEY.fullmatch(key):
+        raise Malformed("Idempotency-Key must be 1 to 255 visible ASCII characters.")
+    method, address, body = request
+    digest = hashlib.sha256(f"{method} {address}\n".encode() + body).hexdigest()
+    return Claim(token_id, key, digest, secret)
+
+
+def find(tx: WriteTx, claimed: Claim) -> Answer | None:
+    """The stored answer of the same request. One still in flight holds the writer's lock, so wait.
+
+    Raises Invalid (idempotency_mismatch) when the key was used for another request.
+    """
+    where = (idempotency.c.token_id == claimed.token_id) & (idempotency.c.key == claimed.key)
+    row = tx.conn.execute(select(idempotency).where(where)).one_or_none()
+    if row is None:
+        return None
+    if row.at <= later(tx.now, -KEPT_S):
+        tx.conn.execute(delete(idempotency).where(where))
+        return None
+    if row.fingerprint != claimed.fingerprint:
+        raise Invalid(
+            "This Idempotency-Key was used for another request; use a new one.",
+            code="idempotency_mismatch",
+        )
+    body = row.body.encode()
+    return Answer(
+        row.status, row.headers, _unseal(body, claimed.secret) if claimed.secret else body
+    )
+
+
+def keep(tx: WriteTx, claimed: Claim, answer: Answer) -> None:
+    """Store the answer in the transaction that it answers for."""
+    body = _seal(answer.body, claimed.secret) if claimed.secret else answer.body
+    tx.conn.execute(
+        insert(idempotency).values(
+            token_id=claimed.token_id,
+            key=claimed.key,
+            fingerprint=claimed.fingerprint,
+            status=answer.status,
+            headers=answer.headers,
+            body=body.decode(),
+            at=tx.now,
+        )
+    )
+
+
+def expire(tx: WriteTx) -> int:
+    """Drop answers older than a day. Returns how many."""
+    where = idempotency.c.at <= later(tx.now, -KEPT_S)
+    return tx.conn.execute(delete(idempotency).where(where)).rowcount
+
+
+def _seal(body: bytes, secret: str) -> bytes:
+    salt = os.urandom(_SALT_BYTES)
+    return base64.b64encode(salt + _masked(body, secret, salt))
+
+
+def _unseal(sealed: bytes, secret: str) -> bytes:
+    both = base64.b64decode(sealed)
+    return _masked(both[_SALT_BYTES:], secret, both[:_SALT_BYTES])
+
+
+def _masked(text: bytes, secret: str, salt: bytes) -> bytes:
+    """XOR with a key stream that takes the 256 random bits of the secret to make; its own inverse."""
+    stream = hashlib.shake_256(b"cortex answer\n" + secret.encode() + salt).digest(len(text))
+    return bytes(a ^ b for a, b in zip(text, stream, strict=True))

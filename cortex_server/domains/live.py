@@ -1,0 +1,213 @@
+"""Live text: what deltas appended to streaming messages and the database does not hold yet.
+
+A delta is told to its readers at once and stored with many others twice a second. Until then its
+text is here, in the memory of the one process that serves the session, and a GET shows both.
+
+The stored row is the only evidence of what is safe: text leaves this place two flushes after it
+was written, when the row was seen with it. So a transaction that is rolled back loses nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from cortex_server import log
+from cortex_server.bus import EphemeralEvent
+from cortex_server.domains import messages
+from cortex_server.domains.messages import TEXT_MAX
+from cortex_server.errors import Conflict, NotFound, TooLarge, Unavailable
+from cortex_server.events import validate
+from cortex_server.events.objects import Message
+from cortex_server.events.payloads import Delta
+from cortex_server.store import WriteTx
+
+MESSAGE_MAX = TEXT_MAX  # characters held for one message
+TOTAL_MAX = 64 * 1_048_576  # and for all of them: a guard for when the disk takes nothing
+DELTA = "message.delta"
+
+
+@dataclass
+class _Tail:
+    """The text of one part from code point `base` on. seen: the stored length at the last flush."""
+
+    base: int
+    seen: int
+    pieces: list[str] = field(default_factory=list)
+    size: int = 0
+
+    @property
+    def end(self) -> int:
+        return self.base + self.size
+
+    def append(self, text: str) -> None:
+        self.pieces.append(text)
+        self.size += len(text)
+
+    def after(self, stored: int) -> str:
+        """What follows the first `stored` code points; nothing when they are too old to tell."""
+        if not self.base <= stored <= self.end:
+            return ""
+        return self._joined()[stored - self.base :]
+
+    def stored(self, length: int) -> None:
+        """Let go of what the flush before found stored, and note what this one finds."""
+        cut = min(self.seen, length) - self.base
+        if cut > 0:
+            self.pieces = [self._joined()[cut:]]
+            self.base, self.size = self.base + cut, self.size - cut
+        self.seen = length
+
+    def _joined(self) -> str:
+        if len(self.pieces) > 1:
+            self.pieces = ["".join(self.pieces)]
+        return self.pieces[0] if self.pieces else ""
+
+
+@dataclass
+class _Live:
+    """The tails of one message, by part. They belong to one revision: a PUT makes a new one."""
+
+    revision: int
+    tails: dict[int, _Tail] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        return sum(tail.size for tail in self.tails.values())
+
+
+class LiveText:
+    """The live text of all messages of this process."""
+
+    def __init__(self, message_max: int = MESSAGE_MAX, total_max: int = TOTAL_MAX) -> None:
+        self._live: dict[tuple[str, str], _Live] = {}
+        self._message_max = message_max
+        self._total_max = total_max
+
+    def append(self, message: Message, part: int, offset: int, text: str) -> int:
+        """Append text to a part and return its new length in code points. Not yet durable.
+
+        message: as it is stored · offset: where the sender believes that the part ends.
+        Raises NotFound (no such part), Conflict (complete, or offset_mismatch with the `length`
+        that it has), TooLarge, and Unavailable when too much waits for the disk.
+        """
+        tail = self._tail(message, part)
+        length = tail.end if tail else len(message.parts[part].text)
+        if offset != length:
+            raise Conflict(
+                f"Part {part} of message {message.id} has {length} characters, the text is for "
+                f"offset {offset}; go on from {length}, or put the whole message.",
+                code="offset_mismatch",
+                length=length,
+            )
+        self._check_room(message, part, length, len(text))
+        if not text:
+            return length
+        live = self._live.setdefault(_key(message), _Live(message.revision))
+        live.tails.setdefault(part, _Tail(length, length)).append(text)
+        return length + len(text)
+
+    def merge(self, message: Message) -> Message:
+        """The message as its readers know it: the stored text and what is live."""
+        live = self._live.get(_key(message))
+        if live is None or live.revision != message.revision or message.status != "streaming":
+            return message
+        parts = list(message.parts)
+        for index, tail in live.tails.items():
+            part = parts[index]
+            parts[index] = part.model_copy(update={"text": part.text + tail.after(len(part.text))})
+        return message.model_copy(update={"parts": parts})
+
+    def merge_all(self, found: Iterable[Message]) -> list[Message]:
+        return [self.merge(message) for message in found]
+
+    def dirty(self) -> bool:
+        """Whether there is anything to store or to let go of."""
+        return bool(self._live)
+
+    def flush(self, tx: WriteTx, session: str | None = None, message: str | None = None) -> None:
+        """Store the live text: of all messages, of one session's, or of one.
+
+        No event and no new revision: its readers had it as deltas. Forgets messages that are
+        gone, complete, or were put anew. Before `sessions.end` and `messages.put` call it in the
+        same transaction.
+        """
+        for key in list(self._live):
+            if session in (None, key[0]) and message in (None, key[1]):
+                self._flush(tx, key)
+
+    def forget(self, session: str, message: str) -> None:
+        """Drop the live text of a message, since a PUT replaced it."""
+        self._live.pop((session, message), None)
+
+    @property
+    def size(self) -> int:
+        """The characters held; for the bound and for the metrics."""
+        return sum(live.size for live in self._live.values())
+
+    def _tail(self, message: Message, part: int) -> _Tail | None:
+        """The tail of a part that may grow, if it has one. Drops what a PUT made obsolete."""
+        if not 0 <= part < len(message.parts):
+            raise NotFound(f"Message {message.id} has {len(message.parts)} parts, none is {part}.")
+        if "complete" in (message.status, message.parts[part].status):
+            raise Conflict(
+                f"Part {part} of message {message.id} is complete; put the message to change it.",
+                code="message_complete",
+            )
+        live = self._live.get(_key(message))
+        if live is None:
+            return None
+        if live.revision > message.revision:
+            raise Conflict(
+                f"Message {message.id} was put anew just now; get it and go on from there.",
+                code="message_replaced",
+            )
+        if live.revision < message.revision:
+            self.forget(*_key(message))
+            return None
+        return live.tails.get(part)
+
+    def _check_room(self, message: Message, part: int, length: int, more: int) -> None:
+        live = self._live.get(_key(message))
+        held = live.size if live else 0
+        if length + more > TEXT_MAX or held + more > self._message_max:
+            raise TooLarge(
+                f"Part {part} of message {message.id} would have {length + more} characters; "
+                f"a text has at most {TEXT_MAX}."
+            )
+        if more > self._total_max - self.size:
+            raise Unavailable("Too much text waits to be stored; try again shortly.")
+
+    def _flush(self, tx: WriteTx, key: tuple[str, str]) -> None:
+        live = self._live[key]
+        stored = messages.find(tx, *key)
+        if stored is None or stored.revision != live.revision or stored.status != "streaming":
+            self.forget(*key)
+            return
+        merged = self.merge(stored)
+        if merged.parts != stored.parts:
+            messages.store_text(tx, merged)
+        for index, tail in list(live.tails.items()):
+            tail.stored(len(stored.parts[index].text))
+            if not tail.size:
+                del live.tails[index]
+        if not live.tails:
+            self.forget(*key)
+
+
+def delta_event(message: Message, part: int, offset: int, text: str, at: str) -> EphemeralEvent:
+    """The message.delta that tells readers of appended text. offset: where the text begins."""
+    payload = Delta(
+        session=message.session, message=message.id, part=part, offset=offset, text=text
+    )
+    document = {
+        "type": DELTA,
+        "project": message.project,
+        "ticket": message.ticket,
+        "at": at,
+        "payload": validate(DELTA, payload).model_dump(mode="json"),
+    }
+    frame = f"event: {DELTA}\ndata: {log.encode(document)}\n\n".encode()
+    return EphemeralEvent(DELTA, message.project, message.ticket, message.session, frame)
+
+
+def _key(message: Message) -> tuple[str, str]:
+    return message.session, message.id

@@ -1,0 +1,45 @@
+"""Reading projects, and what tickets need of them."""
+
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+
+from cortex_server.db.schema import project_counters, projects
+from cortex_server.errors import Invalid, NotFound
+from cortex_server.events.objects import Project
+from cortex_server.store import ReadTx, WriteTx
+
+
+def find(tx: ReadTx, key: str) -> Project | None:
+    where = func.lower(projects.c.key) == key.lower()
+    row = tx.conn.execute(select(projects).where(where)).one_or_none()
+    return None if row is None else from_row(row)
+
+
+def get(tx: ReadTx, key: str) -> Project:
+    project = find(tx, key)
+    if project is None:
+        raise NotFound(f"There is no project {key}; `cortex project list` shows them.")
+    return project
+
+
+def check_column(project: Project, status: str) -> None:
+    """Raises Invalid when the project has no such column."""
+    names = [column.name for column in project.columns]
+    if status not in names:
+        raise Invalid.field("status", f"project {project.key} has the columns {', '.join(names)}")
+
+
+def next_ticket_number(tx: WriteTx, project: Project) -> int:
+    """Count one ticket; numbers are never used twice, also after the project was deleted."""
+    counted = tx.conn.execute(
+        update(project_counters)
+        .where(project_counters.c.key == project.key.lower())
+        .values(tickets=project_counters.c.tickets + 1)
+        .returning(project_counters.c.tickets)
+    )
+    return int(counted.scalar_one())
+
+
+def from_row(row: Row[Any]) -> Project:
+    return Project.model_validate(row._asdict())

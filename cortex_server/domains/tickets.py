@@ -1,0 +1,308 @@
+"""Tickets: the cards of a board."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Select, func, insert, or_, select
+from sqlalchemy import delete as sql_delete
+
+from cortex_server.db.schema import labels as label_table
+from cortex_server.db.schema import ticket_dependencies, ticket_labels, tickets
+from cortex_server.domains import label_rows, pages, places, project_rows
+from cortex_server.domains.pages import Listing
+from cortex_server.domains.rows import bump, check_revision, differences
+from cortex_server.domains.ticket_rows import find, from_rows, get
+from cortex_server.errors import Conflict, Invalid, NotFound
+from cortex_server.events.objects import Label, PlacedTicket, Project, Ticket
+from cortex_server.events.payloads import ChangedTicket, Keyed, LabeledTicket
+from cortex_server.ids import new_id
+from cortex_server.store import ReadTx, WriteTx
+
+__all__ = [
+    "TicketFilter", "add_label", "create", "delete", "find", "get", "leave_columns", "listing",
+    "move", "patch", "placed", "remove_label", "touch_labels",
+]  # fmt: skip
+
+DEFAULTS: dict[str, Any] = {
+    "body": "", "type": "work", "priority": "none", "assignee": None, "due": None,
+    "references": [], "archived": False,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TicketFilter:
+    """None means any. q: words that all occur in the title, the body or the key."""
+
+    readable: frozenset[str] | None = None
+    project: str | None = None
+    status: str | None = None
+    label: str | None = None
+    assignee: str | None = None
+    type: str | None = None
+    priority: str | None = None
+    q: str | None = None
+    archived: Literal["false", "true", "any"] = "false"
+
+
+def listing(tx: ReadTx, wanted: TicketFilter, limit: int, cursor: str | None) -> Listing[Ticket]:
+    """Tickets by project and number, oldest first."""
+    query = _matching(wanted)
+    if after := pages.decode(cursor, str, int):
+        later = (tickets.c.project == after[0]) & (tickets.c.number > after[1])
+        query = query.where(or_(tickets.c.project > after[0], later))
+    ordered = query.order_by(tickets.c.project, tickets.c.number).limit(limit + 1)
+    found = from_rows(tx, tx.conn.execute(ordered).all())
+    return pages.page(found, limit, lambda t: t, lambda t: pages.encode(t.project, t.number))
+
+
+def placed(tx: ReadTx, ticket: Ticket) -> PlacedTicket:
+    """The ticket with its place in its column."""
+    position = None if ticket.archived else places.position(tx, ticket)
+    return PlacedTicket.model_construct(**dict(ticket), position=position)
+
+
+def create(tx: WriteTx, project: Project, fields: dict[str, Any]) -> Ticket:
+    """Create a ticket at `position` of its column, or at the end.
+
+    fields may hold an `id`, and `created_at` and `updated_at` of an import.
+    Raises Invalid for a column or a dependency that does not exist, Conflict for a taken id.
+    """
+    status = fields.get("status") or project.columns[0].name
+    project_rows.check_column(project, status)
+    ticket_id = fields.get("id") or new_id()
+    if "id" in fields and tx.conn.scalar(select(tickets.c.key).where(tickets.c.id == ticket_id)):
+        raise Conflict(f"There is a ticket with the id {ticket_id} already.", code="already_exists")
+    labels = label_rows.ensure(tx, project.key, fields.get("labels", []))
+    number = project_rows.next_ticket_number(tx, project)
+    key = f"{project.key}-{number}"
+    plain = {name: fields.get(name, default) for name, default in DEFAULTS.items()}
+    values = plain | {
+        "key": key, "id": ticket_id, "project": project.key, "number": number,
+        "title": fields["title"], "status": status, "revision": 1,
+        "rank": places.rank_at(tx, project.key, status, fields.get("position"), key),
+        "created_at": fields.get("created_at", tx.now),
+        "updated_at": fields.get("updated_at", tx.now),
+    }  # fmt: skip
+    tx.conn.execute(insert(tickets).values(values))
+    _set_labels(tx, key, labels)
+    _set_dependencies(tx, project.key, key, fields.get("depends_on", []))
+    ticket = get(tx, key)
+    tx.emit("ticket.created", ticket, project=project.key, ticket=key)
+    return ticket
+
+
+def patch(tx: WriteTx, ticket: Ticket, changes: dict[str, Any], revision: int | None) -> Ticket:
+    """Change fields, labels, dependencies, archived and status in one revision.
+
+    Emits ticket.updated, ticket.unlabeled, ticket.labeled, ticket.moved, as far as each applies;
+    all carry the final state.
+    """
+    check_revision(f"Ticket {ticket.key}", ticket, revision)
+    changes = dict(changes)
+    wanted = changes.pop("labels", None)
+    depends_on = changes.pop("depends_on", None)
+    updated_at = changes.pop("updated_at", None)
+    values = differences(ticket, changes)
+    if "status" in values:
+        project_rows.check_column(project_rows.get(tx, ticket.project), values["status"])
+        values["rank"] = places.rank_at(tx, ticket.project, values["status"], None, ticket.key)
+    gained, lost = _label_changes(tx, ticket, wanted)
+    depends_changed = depends_on is not None and _set_dependencies(
+        tx, ticket.project, ticket.key, depends_on
+    )
+    if not (values or gained or lost or depends_changed):
+        return ticket
+    _link_labels(tx, ticket.key, gained, lost)
+    updated = _store(tx, ticket, values, updated_at)
+    _emit_changes(tx, ticket, updated, gained, lost)
+    return updated
+
+
+def move(
+    tx: WriteTx, ticket: Ticket, status: str, position: int | None, revision: int | None
+) -> Ticket:
+    """Put the ticket into a column at `position` (from 0; None or beyond the last: the end)."""
+    check_revision(f"Ticket {ticket.key}", ticket, revision)
+    project_rows.check_column(project_rows.get(tx, ticket.project), status)
+    if status == ticket.status and places.stays(tx, ticket, position):
+        return ticket
+    rank = places.rank_at(tx, ticket.project, status, position, ticket.key)
+    updated = _store(tx, ticket, {"status": status, "rank": rank})
+    _emit_changes(tx, ticket, updated, [], [])
+    return updated
+
+
+def delete(tx: WriteTx, ticket: Ticket, revision: int | None) -> None:
+    """Delete the ticket with all that is on it; tickets that depend on it no longer do."""
+    check_revision(f"Ticket {ticket.key}", ticket, revision)
+    query = select(ticket_dependencies.c.ticket).where(
+        ticket_dependencies.c.depends_on == ticket.key
+    )
+    for key in sorted(tx.conn.scalars(query).all()):
+        dependent = get(tx, key)
+        rest = [other for other in dependent.depends_on if other != ticket.key]
+        patch(tx, dependent, {"depends_on": rest}, None)
+    tx.conn.execute(sql_delete(tickets).where(tickets.c.key == ticket.key))
+    gone = Keyed(id=ticket.id, key=ticket.key)
+    tx.emit("ticket.deleted", gone, project=ticket.project, ticket=ticket.key)
+
+
+def add_label(tx: WriteTx, ticket: Ticket, name: str, revision: int | None = None) -> Ticket:
+    """Give the ticket a label, which is created when the project has none of that name."""
+    return patch(tx, ticket, {"labels": [*ticket.labels, name]}, revision)
+
+
+def remove_label(tx: WriteTx, ticket: Ticket, name: str, revision: int | None = None) -> Ticket:
+    """Take a label from the ticket. Raises NotFound when it does not carry it."""
+    rest = [label for label in ticket.labels if label.casefold() != name.casefold()]
+    if len(rest) == len(ticket.labels):
+        raise NotFound(f"Ticket {ticket.key} does not carry the label {name}.")
+    return patch(tx, ticket, {"labels": rest}, revision)
+
+
+def touch_labels(tx: WriteTx, before: Ticket) -> None:
+    """Tell that a label of this ticket has a new name."""
+    _emit_changes(tx, before, _store(tx, before, {}), [], [])
+
+
+def leave_columns(tx: WriteTx, project: Project, gone: list[str], target: str | None) -> None:
+    """Move the tickets of removed columns to `target`, archived ones too, in their order.
+
+    Raises Conflict (column_in_use) when there are some and no target is given.
+    """
+    for status in gone:
+        where = (tickets.c.project == project.key) & (tickets.c.status == status)
+        keys = tx.conn.scalars(select(tickets.c.key).where(where).order_by(tickets.c.rank)).all()
+        if keys and target is None:
+            raise Conflict(
+                f"Column {status} of {project.key} holds {len(keys)} tickets; "
+                "name the column that takes them in move_tickets_to.",
+                code="column_in_use",
+            )
+        for key in keys:
+            ticket = get(tx, key)
+            rank = places.rank_at(tx, project.key, str(target), None, key)
+            updated = _store(tx, ticket, {"status": target, "rank": rank})
+            _emit_changes(tx, ticket, updated, [], [])
+
+
+def _store(
+    tx: WriteTx, ticket: Ticket, values: dict[str, Any], updated_at: str | None = None
+) -> Ticket:
+    bump(tx, tickets, ticket.key, ticket, values)
+    if updated_at is not None:
+        where = tickets.c.key == ticket.key
+        tx.conn.execute(tickets.update().where(where).values(updated_at=updated_at))
+    return get(tx, ticket.key)
+
+
+def _emit_changes(
+    tx: WriteTx, before: Ticket, after: Ticket, gained: list[Label], lost: list[Label]
+) -> None:
+    moved: dict[str, Any] = {}
+    updated: dict[str, Any] = {}
+    skipped = {"revision", "updated_at"} | ({"labels"} if gained or lost else set())
+    for name in type(after).model_fields.keys() - skipped:
+        old, new = getattr(before, name), getattr(after, name)
+        if old != new:
+            (moved if name in ("status", "rank") else updated)[name] = {"from": old, "to": new}
+    scope = {"project": after.project, "ticket": after.key}
+    if updated:
+        tx.emit(
+            "ticket.updated", ChangedTicket.model_construct(**dict(after), changed=updated), **scope
+        )
+    for label in lost:
+        tx.emit(
+            "ticket.unlabeled", LabeledTicket.model_construct(**dict(after), label=label), **scope
+        )
+    for label in gained:
+        tx.emit(
+            "ticket.labeled", LabeledTicket.model_construct(**dict(after), label=label), **scope
+        )
+    if moved:
+        tx.emit(
+            "ticket.moved", ChangedTicket.model_construct(**dict(after), changed=moved), **scope
+        )
+
+
+def _label_changes(
+    tx: WriteTx, ticket: Ticket, names: list[str] | None
+) -> tuple[list[Label], list[Label]]:
+    """The labels that the ticket gains and loses so as to carry exactly `names`."""
+    if names is None:
+        return [], []
+    have = {label.casefold() for label in ticket.labels}
+    want = label_rows.ensure(tx, ticket.project, names)
+    wanted = {label.name.casefold() for label in want}
+    gained = [label for label in want if label.name.casefold() not in have]
+    gone = [name for name in ticket.labels if name.casefold() not in wanted]
+    return gained, [label_rows.named(tx, ticket.project, name) for name in gone]
+
+
+def _link_labels(tx: WriteTx, key: str, gained: list[Label], lost: list[Label]) -> None:
+    _set_labels(tx, key, gained)
+    for label in lost:
+        where = (ticket_labels.c.ticket == key) & (ticket_labels.c.label == label.id)
+        tx.conn.execute(sql_delete(ticket_labels).where(where))
+
+
+def _set_labels(tx: WriteTx, key: str, labels: list[Label]) -> None:
+    if labels:
+        tx.conn.execute(insert(ticket_labels), [{"ticket": key, "label": x.id} for x in labels])
+
+
+def _set_dependencies(tx: WriteTx, project: str, key: str, refs: list[str]) -> bool:
+    """Let the ticket depend on exactly `refs` (keys or ids). Returns whether that is a change."""
+    others = set()
+    for ref in refs:
+        other = find(tx, ref)
+        if other is None or other.project != project:
+            raise Invalid.field("depends_on", f"there is no ticket {ref} in project {project}")
+        others.add(other.key)
+    mine = ticket_dependencies.c.ticket == key
+    have = set(tx.conn.scalars(select(ticket_dependencies.c.depends_on).where(mine)).all())
+    if others == have:
+        return False
+    _check_acyclic(tx, key, others)
+    tx.conn.execute(sql_delete(ticket_dependencies).where(mine))
+    if others:
+        rows = [{"ticket": key, "depends_on": other} for other in sorted(others)]
+        tx.conn.execute(insert(ticket_dependencies), rows)
+    return True
+
+
+def _check_acyclic(tx: ReadTx, key: str, others: set[str]) -> None:
+    """Refuse a circle: none of its tickets could ever start. Raises Invalid."""
+    seen: set[str] = set()
+    frontier = set(others)
+    while frontier:
+        if key in frontier:
+            raise Invalid.field("depends_on", f"{key} would depend on itself")
+        seen |= frontier
+        where = ticket_dependencies.c.ticket.in_(sorted(frontier))
+        query = select(ticket_dependencies.c.depends_on).where(where)
+        frontier = set(tx.conn.scalars(query).all()) - seen
+
+
+def _matching(wanted: TicketFilter) -> Select[Any]:
+    query = select(tickets)
+    if wanted.readable is not None:
+        query = query.where(tickets.c.project.in_(sorted(wanted.readable)))
+    for name in ("project", "status", "assignee", "type", "priority"):
+        value = getattr(wanted, name)
+        if value is not None:
+            query = query.where(tickets.c[name] == value)
+    if wanted.archived != "any":
+        query = query.where(tickets.c.archived.is_(wanted.archived == "true"))
+    if wanted.label is not None:
+        carrying = (
+            select(ticket_labels.c.ticket)
+            .join(label_table, label_table.c.id == ticket_labels.c.label)
+            .where(label_table.c.name_folded == wanted.label.casefold())
+        )
+        query = query.where(tickets.c.key.in_(carrying))
+    for word in (wanted.q or "").split():
+        columns = (tickets.c.title, tickets.c.body, tickets.c.key)
+        escaped = [func.lower(c).contains(word.lower(), autoescape=True) for c in columns]
+        query = query.where(or_(*escaped))
+    return query

@@ -1,0 +1,38 @@
+"""One blinker signal for each event type, and a guarded way to send them.
+
+The sender is the store that committed; receivers of an event's signal get the keyword `event`.
+Receivers connect for one sender, so that several applications in a process do not mix.
+"""
+
+from typing import Any
+
+import structlog
+from blinker import Namespace, Signal
+
+_events = Namespace()
+_internal = Namespace()
+_log = structlog.get_logger(__name__)
+
+TOKEN_REVOKED = "token-revoked"  # noqa: S105 - a name; keyword: token_id
+
+
+def event(name: str) -> Signal:
+    """The signal of one event type, the same object on every call."""
+    return _events.signal(name)
+
+
+def internal(name: str) -> Signal:
+    """A signal that is no event of the catalogue: it stays inside the process."""
+    return _internal.signal(name)
+
+
+def send(signal: Signal, sender: Any, **values: Any) -> None:
+    """Call every receiver, also after one has raised: blinker's own send would skip the rest."""
+    if not signal.receivers:
+        return
+    for receiver in list(signal.receivers_for(sender)):
+        try:
+            receiver(sender, **values)
+        except Exception:
+            # The change is committed: a receiver's fault must not look like a failed change.
+            _log.exception("signal_receiver_failed", signal=getattr(signal, "name", ""))

@@ -1,0 +1,1 @@
+"""The event streams: what goes over `GET /events` and when."""

@@ -1,0 +1,116 @@
+"""What every stream shares: its place, its deadlines, its goodbye."""
+
+import random
+from collections.abc import Iterator
+
+from cortex_server import log
+from cortex_server.auth import Grant
+from cortex_server.bus import Subscriber
+from cortex_server.clock import iso, parse_iso
+from cortex_server.registry import Slot
+from cortex_server.services import Services
+from cortex_server.stream import frames
+from cortex_server.stream.request import StreamRequest
+
+CHUNK_BYTES = 65_536
+FINAL = ("revoked", "expired", "project_deleted")  # coming back would not help
+RECONNECT_SPREAD_MS = 1000  # after a drain the clients come back spread over this
+
+
+class Stream:
+    """One open stream: iterate `frames()` for its bytes; closing the generator frees everything.
+
+    cause: why it ended, for the metrics; set by whoever ends it.
+    """
+
+    def __init__(self, services: Services, grant: Grant, request: StreamRequest) -> None:
+        self.services = services
+        self.grant = grant
+        self.request = request
+        self.cause = "client_gone"
+        self.cursor = 0
+        self.subscriber: Subscriber | None = None
+        self._gone = False
+        config, now = services.config, self.now()
+        self.heartbeat_at = now + config.heartbeat_s
+        self.lifetime_at = now + config.stream_max_s * random.uniform(0.8, 1.0)  # noqa: S311
+        self.expires_at = self._expiry(now)
+
+    def now(self) -> float:
+        return self.services.clock.monotonic()
+
+    def leave(self) -> None:
+        """The client has gone: stop as soon as possible. May be called before the first frame."""
+        self._gone = True
+        if self.subscriber:
+            self.subscriber.leave()
+
+    def frames(self) -> Iterator[bytes]:
+        """The stream's chunks. Takes the place in the registry and gives it back."""
+        registry, metrics = self.services.streams, self.services.metrics
+        if registry.draining or registry.full:
+            metrics.streams_refused.inc()
+            reason = "drain" if registry.draining else "overload"
+            self.cause = reason
+            yield self._retry() + frames.end(reason, True, self._reconnect_ms())
+            return
+        self.subscriber = self.services.bus.subscribe(self.request.channel(self.grant))
+        slot = Slot(self.grant.token_id, self.subscriber)
+        gauge = metrics.streams.labels(self.request.scope)
+        registry.open(slot)
+        gauge.inc()
+        try:
+            yield from self._run(self.subscriber)
+            if not self._gone:
+                reason = self.subscriber.ending or "lifetime"
+                self.cause = reason
+                yield frames.end(reason, reason not in FINAL, self._reconnect_ms())
+        finally:
+            gauge.dec()
+            registry.close(slot)
+            self.services.bus.unsubscribe(self.subscriber)
+            metrics.disconnects.labels(self.cause).inc()
+
+    def _run(self, subscriber: Subscriber) -> Iterator[bytes]:
+        raise NotImplementedError
+
+    def wait_s(self) -> float:
+        """How long nothing is due."""
+        return min(self.heartbeat_at, self.lifetime_at, self.expires_at) - self.now()
+
+    def ending(self, subscriber: Subscriber) -> bool:
+        """Whether the stream is over; notes the reason when a deadline has passed."""
+        now = self.now()
+        if now >= self.expires_at:
+            subscriber.end("expired")
+        if now >= self.lifetime_at:
+            subscriber.end("lifetime")
+        return self._gone or subscriber.ending is not None
+
+    def hello(self, state: log.LogState, resumed: bool, event_id: str | None) -> bytes:
+        config = self.services.config
+        content = {
+            "epoch": state.epoch,
+            "head": state.head,
+            "floor": state.floor,
+            "client_id": self.request.client_id,
+            "server_time": iso(self.services.clock.now()),
+            "heartbeat_s": config.heartbeat_s,
+            "resumed": resumed,
+            "version": self.services.version,
+        }
+        return self._retry() + frames.frame("hello", content, event_id)
+
+    def _retry(self) -> bytes:
+        base = self.services.config.retry_ms
+        return frames.retry(int(base * random.uniform(1.0, 1.5)))  # noqa: S311
+
+    def _reconnect_ms(self) -> int:
+        return random.randrange(RECONNECT_SPREAD_MS)  # noqa: S311
+
+    def _expiry(self, now: float) -> float:
+        """When the token expires, on the monotonic clock."""
+        if self.grant.expires_at is None:
+            return float("inf")
+        left = parse_iso(self.grant.expires_at) - self.services.clock.now()
+        return now + left.total_seconds()

@@ -1,0 +1,51 @@
+"""The dashboard's stream: an overview, and a new one when something changed."""
+
+from collections.abc import Iterator
+
+from cortex_server import log
+from cortex_server.bus import Subscriber
+from cortex_server.clock import iso
+from cortex_server.stream import frames
+from cortex_server.stream.base import CHUNK_BYTES, Stream
+
+INTERVAL_S = 0.25
+
+
+class DashboardStream(Stream):
+    """At most one overview every 250 ms, however many events come."""
+
+    def _run(self, subscriber: Subscriber) -> Iterator[bytes]:
+        with self.services.store.read() as tx:
+            state = log.state(tx.conn)
+        self._follow(subscriber)
+        yield self.hello(state, False, None) + self._overview()
+        next_at = self.now() + INTERVAL_S
+        changed = False
+        while not self.ending(subscriber):
+            wait_s = self.wait_s()
+            if changed:
+                wait_s = min(wait_s, next_at - self.now())
+            changed |= bool(subscriber.wait(wait_s, CHUNK_BYTES)) or subscriber.lagging
+            self._follow(subscriber)
+            if self.ending(subscriber):
+                return
+            if changed and self.now() >= next_at:
+                changed = False
+                next_at = self.now() + INTERVAL_S
+                yield self._overview()
+            if self.now() >= self.heartbeat_at:
+                self.heartbeat_at = self.now() + self.services.config.heartbeat_s
+                yield self._heartbeat()
+
+    def _follow(self, subscriber: Subscriber) -> None:
+        """Events only wake this stream, so it never reads those that its queue had no room for."""
+        self.cursor = self.services.bus.position
+        self.services.bus.go_live(subscriber, self.cursor)
+
+    def _overview(self) -> bytes:
+        overview = self.services.snapshots.dashboard(self.grant)
+        return frames.frame("dashboard_overview", overview)
+
+    def _heartbeat(self) -> bytes:
+        content = {"at": iso(self.services.clock.now()), "head": self.services.bus.position}
+        return frames.frame("heartbeat", content)

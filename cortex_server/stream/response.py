@@ -1,0 +1,174 @@
+"""From a Flask view to bytes on the socket.
+
+A stream outlives its request: the view returns at once, Flask closes its contexts, and only then
+does the gateway run the stream, on the socket itself. Writing there, and not through the WSGI
+server, is what bounds the time in which a reader must take a byte, and what notices at once that
+the client has gone. Without such a socket (the test client) the stream is an ordinary body.
+"""
+
+import socket
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+import flask
+import gevent
+import structlog
+
+from cortex_server.auth import Grant
+from cortex_server.services import Services
+from cortex_server.stream.base import CHUNK_BYTES, Stream
+from cortex_server.stream.dashboard import DashboardStream
+from cortex_server.stream.events import EventStream
+from cortex_server.stream.request import StreamRequest
+
+_ENVIRON_KEY = "cortex.stream"
+_UNSENT_MAX = 65_536  # bytes that the kernel holds unsent for one reader
+_log = structlog.get_logger(__name__)
+
+
+class Stalled(Exception):
+    """The reader took no byte for too long."""
+
+
+def stream_response(services: Services, grant: Grant, request: StreamRequest) -> flask.Response:
+    """The answer to `GET /events`; to HEAD its headers alone, which takes no place."""
+    kind = DashboardStream if request.dashboard else EventStream
+    stream = None if flask.request.method == "HEAD" else kind(services, grant, request)
+    response = StreamResponse(stream, content_type="text/event-stream")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+class StreamResponse(flask.Response):
+    """A response whose body the gateway writes after Flask is done with the request."""
+
+    def __init__(self, stream: Stream | None, **options: Any) -> None:
+        super().__init__(**options)
+        self.event_stream = stream
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        if self.event_stream is None:
+            return super().__call__(environ, start_response)
+        environ[_ENVIRON_KEY] = self
+        return ()
+
+
+class StreamGateway:
+    """WSGI middleware, outside of Flask."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], stall_s: float) -> None:
+        self._app = app
+        self._stall_s = stall_s
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        body = self._app(environ, start_response)
+        response = environ.pop(_ENVIRON_KEY, None)
+        if response is None:
+            return body
+        headers = [(k, v) for k, v in response.headers.items() if k.lower() != "content-length"]
+        stream: Stream = response.event_stream
+        sock = environ.get("gunicorn.socket")
+        if sock is None:
+            start_response("200 OK", headers)
+            return stream.frames()
+        del response
+        environ.clear()  # hours may pass: hold nothing of the request
+        _serve(sock, stream, headers, self._stall_s)
+        raise StopIteration  # gunicorn's word for: this connection is done
+
+
+def _serve(
+    sock: socket.socket, stream: Stream, headers: list[tuple[str, str]], stall_s: float
+) -> None:
+    """Write the stream until it ends, the client goes or stalls. Frees everything in any case."""
+    started = monotonic()
+    body = stream.frames()
+    try:
+        _set_options(sock, stall_s)
+        lines = [f"{name}: {value}\r\n" for name, value in headers]
+        head = "HTTP/1.1 200 OK\r\n" + "".join(lines) + "Connection: close\r\n\r\n"
+        _send(sock, head.encode("latin-1"), stall_s)
+        with _watching(sock, stream.leave):
+            for chunk in body:
+                _send(sock, chunk, stall_s)
+    except Stalled:
+        stream.cause = "stalled"
+        # Closing would leave the unread rest in the kernel until the reader takes it.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    except OSError:
+        stream.cause = "client_gone"
+    except gevent.GreenletExit:
+        stream.cause = "killed"
+    except Exception:
+        stream.cause = "error"
+        _log.exception("stream_failed")
+    finally:
+        body.close()  # type: ignore[attr-defined]
+        _log.info(
+            "stream_closed",
+            scope=stream.request.scope,
+            project=stream.request.project,
+            client_id=stream.request.client_id,
+            cause=stream.cause,
+            cursor=stream.cursor,
+            seconds=round(monotonic() - started, 3),
+        )
+
+
+def _set_options(sock: socket.socket, stall_s: float) -> None:
+    sock.settimeout(stall_s)
+    options = [
+        (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
+        (socket.IPPROTO_TCP, "TCP_NOTSENT_LOWAT", _UNSENT_MAX),
+        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", int(stall_s * 1000)),
+    ]
+    for level, name, value in options:
+        if hasattr(socket, name) and sock.family != socket.AF_UNIX:
+            sock.setsockopt(level, getattr(socket, name), value)
+
+
+def _send(sock: socket.socket, content: bytes, stall_s: float) -> None:
+    """Send all of it in pieces. Raises Stalled when no byte is accepted for `stall_s`."""
+    rest = memoryview(content)
+    progress_at = monotonic()
+    while rest:
+        try:
+            sent = sock.send(rest[:CHUNK_BYTES])
+        except TimeoutError as error:
+            raise Stalled from error
+        if sent:
+            progress_at = monotonic()
+            rest = rest[sent:]
+        elif monotonic() - progress_at > stall_s:
+            raise Stalled
+
+
+@contextmanager
+def _watching(sock: Any, on_gone: Callable[[], None]) -> Iterator[None]:
+    """Call `on_gone` as soon as the client has closed its side.
+
+    A generator that waits for its queue would notice only at the second heartbeat after that.
+    """
+    watcher = gevent.get_hub().loop.io(sock.fileno(), 1)
+
+    def readable() -> None:
+        try:
+            left = sock._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return
+        except OSError:
+            left = True
+        watcher.stop()  # also after stray bytes: they would keep it ready for ever
+        if left:
+            on_gone()
+
+    watcher.start(readable)
+    try:
+        yield
+    finally:
+        watcher.stop()
+        watcher.close()

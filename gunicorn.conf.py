@@ -1,0 +1,12 @@
+"""`gunicorn -c gunicorn.conf.py`: the same server as `cortex serve`, with gunicorn's own options."""
+
+import os
+import sys
+
+from cortex_server.config import Config, ConfigError
+from cortex_server.gunicorn_settings import settings
+
+try:
+    globals().update(settings(Config.load(os.environ)))
+except ConfigError as error:
+    sys.exit(f"cortex: {error}")

@@ -1,0 +1,331 @@
+"""The screen: right at every size, harmless whatever the text, and as people last approved it."""
+
+import os
+import unicodedata
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cortex_cli.board import canvas, layout
+from cortex_cli.board import messages as m
+from cortex_cli.board import text as texts
+from cortex_cli.board.model import Model
+from cortex_cli.board.selection import settle
+from cortex_cli.board.view import view
+from cortex_cli.board.wire import Board, Message, Ticket
+from tests.board import samples
+from tests.board.samples import event, feed, live, press
+from tests.board.test_detail import loaded, opened, streaming
+from tests.board.test_text import NASTY
+
+SCREENS = Path(__file__).parent / "screens"
+SIZES = st.tuples(st.integers(1, 130), st.integers(1, 50))
+
+
+def as_text(model, width=None, height=None):
+    rows = view(model, width or model.width, height or model.height)
+    return "\n".join("".join(span.text for span in row).rstrip() for row in rows) + "\n"
+
+
+def assert_sound(model, width, height):
+    rows = view(model, width, height)
+    assert len(rows) == height
+    for row in rows:
+        assert canvas.line_width(row) == width
+        for span in row:
+            assert span.role in canvas.ROLES
+            assert all(unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Cn") for c in span.text)
+            assert texts.clean(span.text) == span.text or "  " in span.text
+
+
+# --- anything, at any size
+
+KEYS = st.sampled_from(
+    [*"hjklgGHLJKmncyzrFp/?[]f!5x ", "enter", "esc", "ctrl-d", "ctrl-u", "pgdn", "pgup", "backspace",
+     "ctrl-w", "left", "right", "home", "end", "tab", "日"]
+)  # fmt: skip
+NUMBERS = st.integers(1, 6)
+STATUSES = st.sampled_from(["backlog", "progress", "review", "done", "unknown"])
+SESSION_STATUSES = st.sampled_from(
+    ["starting", "working", "idle", "awaiting_input", "error", "ended"]
+)
+
+
+@st.composite
+def tickets(draw):
+    return samples.ticket(
+        draw(NUMBERS), draw(STATUSES), title=draw(NASTY) or "x", body=draw(NASTY),
+        rank=draw(st.sampled_from("abc")), labels=draw(st.lists(NASTY, max_size=2)),
+        assignee=draw(st.none() | NASTY), priority=draw(st.sampled_from(["none", "high", "odd"])),
+        archived=draw(st.sampled_from([False, False, True])), revision=draw(st.integers(1, 9)),
+    )  # fmt: skip
+
+
+@st.composite
+def incoming(draw):
+    """A message of any kind, as likely as not to fit what is on the board."""
+    kind = draw(
+        st.sampled_from(["key"] * 6 + ["event"] * 4 + ["answer", "stream", "size", "delta"])
+    )
+    key = f"CTX-{draw(NUMBERS)}"
+    if kind == "key":
+        return m.Key(draw(KEYS))
+    if kind == "size":
+        return m.Resized(*draw(SIZES))
+    if kind == "delta":
+        return m.Grown(key, "s1", "m1", 0, draw(st.integers(0, 9)), draw(NASTY))
+    if kind == "answer":
+        ticket = Ticket.read(draw(tickets()))
+        message = Message.read(streaming(draw(NASTY)))
+        return draw(
+            st.sampled_from(
+                [m.Moved(ticket), m.MoveRefused(ticket.id, "no", ticket), m.MoveRefused(ticket.id, "no"),
+                 m.Created(ticket), m.ThreadLoaded("s1", (message,)), m.MessageLoaded(message),
+                 loaded(), m.LoadFailed("s1", "x", "m1"), m.ProjectsLoaded((("CTX", "C"), ("B", "b")))]
+            )
+        )  # fmt: skip
+    if kind == "stream":
+        return draw(
+            st.sampled_from(
+                [m.Snapshot(1, samples.board()), m.Lost(1, "x", 5.0, 3), m.Lost(1, "x", None, 1),
+                 m.Connected(1, True), m.Stale(1, "epoch"), m.Beat(1, 99), m.Tick(samples.NOW + 99),
+                 m.Ended(1, "revoked", False), m.BoardFailed(1, "x")]
+            )
+        )  # fmt: skip
+    payload = draw(
+        st.one_of(
+            tickets(),
+            st.builds(samples.session, NUMBERS, st.just(key), SESSION_STATUSES, title=NASTY),
+            st.just(samples.review(draw(NUMBERS), key)),
+            st.just(samples.message(1, "s1", samples.part(draw(NASTY)), ticket=key)),
+            st.just({"id": f"t00{draw(NUMBERS)}", "key": key}),
+        )
+    )
+    names = [
+        "ticket.updated",
+        "ticket.deleted",
+        "session.status",
+        "review.requested",
+        "message.updated",
+    ]
+    return m.Changed(1, event(draw(st.sampled_from(names)), payload, None))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(incoming(), max_size=40), SIZES)
+def test_whatever_happens_the_screen_is_sound_and_the_selection_on_a_ticket(messages, size):
+    model = live()
+    for message in messages:
+        model, _ = feed(model, message)
+        assert_selected(model)
+    assert_sound(model, *size)
+    assert_sound(model, model.width, model.height)
+
+
+def assert_selected(model):
+    """A ticket is selected exactly when the focused column shows one, and it is in that column."""
+    shown = model.shown
+    if shown is None or not shown.tickets:
+        assert model.selected is None
+    else:
+        assert model.selected in {ticket.id for ticket in shown.tickets}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(tickets(), max_size=6, unique_by=lambda t: t["id"]), SIZES, st.booleans())
+def test_any_text_is_drawn_within_the_screen(found, size, ascii_only):
+    model = Model(project="CTX", ascii_only=ascii_only, now=samples.NOW)
+    model, _ = feed(model, m.Snapshot(1, samples.board(tickets=found)))
+
+    assert_sound(model, *size)
+    if ascii_only:
+        assert as_text(model, *size).isascii()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (500, 1), (2, 2), (19, 5), (20, 4), (500, 200)])
+@pytest.mark.parametrize("keys", [[], ["?"], ["m"], ["n", "x"], ["enter"], ["enter", "]"], ["p"]])
+def test_extreme_sizes(size, keys):
+    model, _ = press(live(), "l", *keys)
+
+    assert_sound(model, *size)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 60), st.integers(0, 59), st.integers(0, 59), SIZES)
+def test_the_selected_card_is_always_wholly_on_the_screen(count, down, up, size):
+    body = samples.board(tickets=[samples.ticket(n) for n in range(1, count + 1)])
+    model, _ = feed(live(body), m.Resized(*size))
+    model, _ = press(model, *["j"] * down, *["k"] * up)
+
+    rows = layout.body(model)[1]
+    pane = next(iter(layout.panes(model)), None)
+    if pane is None:
+        return
+    number = layout.selected_index(model)
+    top = model.tops["backlog"]
+    before = sum(layout.card_height(model, pane, n) for n in range(top, number))
+    assert number >= top
+    assert before + min(rows, layout.card_height(model, pane, number)) <= rows
+
+
+# --- layout
+
+
+def test_the_whole_board_from_100_columns_on():
+    assert [pane.index for pane in layout.panes(live(width=100))] == [0, 1, 2, 3]
+
+
+def test_fewer_columns_with_counts_below_100():
+    model, _ = press(live(width=80), "l", "l", "l")
+
+    assert [pane.index for pane in layout.panes(model)] == [1, 2, 3]
+    assert "Backlog 2 · In progress 2/3 · Review 1 · Done 0" in as_text(model)
+
+
+def test_one_column_with_its_place_below_60():
+    model, _ = press(live(width=59), "l")
+
+    assert "2/4 In progress 2/3" in as_text(model)
+    assert "Backlog" not in as_text(model)
+
+
+def test_a_list_below_12_rows():
+    lines = as_text(live(width=120, height=11)).splitlines()
+
+    assert lines[0].startswith(" 1/4 Backlog 2")
+    assert lines[1].startswith(" CTX-1 Write the parser")
+
+
+def test_one_line_below_20x5():
+    assert as_text(live(width=19, height=4)).splitlines()[0] == "● CTX-1 Write the…"
+
+
+def roles(model, role):
+    return [span.text for row in view(model, model.width, model.height) for span in row
+            if span.role == role]  # fmt: skip
+
+
+def test_a_column_over_its_limit_is_marked():
+    many = [samples.ticket(n, "progress") for n in range(1, 6)]
+
+    assert "5/3" in roles(live(samples.board(tickets=many)), canvas.OVER)
+
+
+def test_a_state_is_a_glyph_and_a_word():
+    shown = as_text(live())
+
+    for state in ("● working", "◆ waiting", "◇ review", "↑ high"):
+        assert state in shown
+
+
+def test_a_card_that_was_put_back_is_marked():
+    model, _ = press(live(), "L")
+    assert "… saving" in as_text(model)
+
+    model, _ = feed(model, m.MoveRefused("t001", "no"))
+    assert "✗ put back" in as_text(model)
+
+
+def test_an_empty_board_says_what_to_do():
+    shown = as_text(live(samples.board(tickets=[], sessions=[], reviews=[])))
+
+    assert "n makes one here" in shown
+    assert "cortex ticket import FILE" in shown
+
+
+def test_a_toast_never_covers_the_selected_card():
+    model, _ = press(live(height=12), "G", "y")
+    shown = as_text(model).splitlines()
+
+    assert "Copied CTX-2" in shown[-1]
+    assert any("CTX-2" in line for line in shown[:-1])
+
+
+def test_the_typed_text_keeps_its_cursor_on_the_screen():
+    model, _ = press(live(width=40, height=12), "n", *"x" * 100)
+
+    assert roles(model, canvas.SELECTED)[-1] == " "
+
+
+def test_what_is_new_below_is_said():
+    model = opened(True, samples.message(1, "s1", samples.part("line\n" * 60)))
+    assert "following" in as_text(model)
+
+    model, _ = press(model, "k")
+    more = samples.message(2, "s1", samples.part("more"), ticket="CTX-3")
+    model, _ = feed(model, m.Changed(1, event("message.created", more, 11)))
+    assert "↓ 3 new" in as_text(model)
+
+
+def test_drawing_a_thousand_tickets_looks_only_at_those_on_the_screen(monkeypatch):
+    body = samples.board(tickets=[samples.ticket(n) for n in range(1000)])
+    model, _ = press(live(body), "G")
+    drawn = []
+    monkeypatch.setattr(
+        "cortex_cli.board.cards.top_line", lambda *args: drawn.append(args) or (canvas.Span("x"),)
+    )
+
+    view(model, model.width, model.height)
+
+    assert 0 < len(drawn) < 30
+
+
+# --- screens as text
+
+
+def detail():
+    return feed(opened(), loaded([samples.comment(1, "CTX-3", "Nearly there.")]))[0]
+
+
+def conversation():
+    return opened(
+        True,
+        samples.message(1, "s1", samples.part("Fix the stream, please."), role="user"),
+        samples.message(
+            2, "s1", samples.part("Where is it?", type="thinking"),
+            samples.part("ok\n3 passed", type="tool", tool="bash", input={"command": "pytest"}),
+            samples.part("boom", type="error"),
+        ),
+        streaming("# Done\n\nIt *streams* now.", 3),
+    )  # fmt: skip
+
+
+SCENES = {
+    "board": live,
+    "detail": detail,
+    "conversation": conversation,
+    "menu": lambda: press(live(), "m")[0],
+    "help": lambda: press(live(), "?")[0],
+    "prompt": lambda: press(live(), "n", *"Fix it")[0],
+    "offline": lambda: feed(live(), m.Lost(1, "x", 30.0, 9), m.Tick(samples.NOW + 125))[0],
+}
+CASES = [("board", w, h, False) for w, h in ((200, 60), (80, 24), (40, 12), (20, 5))] + [
+    ("board", 80, 24, True),
+    *((scene, 80, 24, False) for scene in SCENES if scene != "board"),
+    *((scene, 40, 12, False) for scene in ("detail", "conversation", "menu")),
+]
+
+
+@pytest.mark.parametrize(("scene", "width", "height", "ascii_only"), CASES)
+def test_the_screen_is_as_approved(scene, width, height, ascii_only):
+    model = SCENES[scene]()
+    model = settle(model, model_at(model, width, height, ascii_only))
+    name = f"{scene}-{width}x{height}{'-ascii' if ascii_only else ''}.txt"
+
+    drawn = as_text(model)
+
+    if os.environ.get("CORTEX_TEST_APPROVE") == "1":
+        SCREENS.mkdir(exist_ok=True)
+        (SCREENS / name).write_text(drawn, encoding="utf-8")
+    assert drawn == (SCREENS / name).read_text(encoding="utf-8")
+
+
+def model_at(model, width, height, ascii_only):
+    return replace(model, width=width, height=height, ascii_only=ascii_only)
+
+
+def test_the_board_of_a_state_is_the_board_of_a_fetch():
+    assert live().board == Board.read(samples.board())
