@@ -1,4 +1,4 @@
-"""`gunicorn -c gunicorn.conf.py`: the same server as `cortex serve`, with gunicorn's own options."""
+"""`gunicorn -c gunicorn.conf.py`: the server of `cortex serve`, with options of gunicorn's own."""
 
 import os
 import sys

@@ -65,6 +65,14 @@ def tickets(ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
     return _answers(ctx, incomplete, ask)
 
 
+def ticket_then_column(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete `TICKET COLUMN`."""
+    before = ctx.params.get(param.name or "")
+    return (columns if before else tickets)(ctx, param, incomplete)
+
+
 def columns(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of a column."""
 
@@ -125,10 +133,10 @@ def _answers(ctx: click.Context, incomplete: str, ask: Ask) -> list[CompletionIt
     except Exception:  # whatever it is: a message here would land in the middle of a command line
         return []
     wanted = incomplete.lower()
+    matching = {item.value: item for item in found if item.value.lower().startswith(wanted)}
     return [
-        CompletionItem(clean(item.value), help=clean(item.help or ""))
-        for item in found
-        if item.value.lower().startswith(wanted)
+        CompletionItem(clean(value), help=clean(item.help or ""))
+        for value, item in matching.items()
     ]
 
 

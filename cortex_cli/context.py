@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from cortex_cli import sdk
+from cortex_cli import remembered, sdk
 from cortex_cli.failures import Missing
 from cortex_cli.output import say
 
@@ -42,14 +42,14 @@ class App:
         ctx.color = False
         os.environ["NO_COLOR"] = "1"  # the board and rich read it
 
-    def endpoint(self) -> sdk.Endpoint:
-        """Return where the server is and with which token to go there; warn once."""
+    def endpoint(self, quiet: bool = False) -> sdk.Endpoint:
+        """Return where the server is and with which token to go there; warn unless `quiet`."""
         try:
             found = sdk.discover(self.server_environ())
         except sdk.NoToken:
             self._require_a_server()
             raise
-        for warning in found.warnings:
+        for warning in () if quiet else found.warnings:
             say(warning)
         return found
 
@@ -65,9 +65,9 @@ class App:
         """Return the environment with `--url` applied."""
         return {**self.environ, "CORTEX_URL": self.url} if self.url else dict(self.environ)
 
-    def connect(self) -> sdk.CortexClient:
-        """Return a new client; the caller closes it."""
-        where = self.endpoint()
+    def connect(self, quiet: bool = False) -> sdk.CortexClient:
+        """Return a new client; the caller closes it. Prints nothing when `quiet`."""
+        where = self.endpoint(quiet)
         return sdk.CortexClient(where.url, where.token)
 
     @property
@@ -80,6 +80,7 @@ class App:
     def close(self) -> None:
         if self._client is not None:
             self._client.close()
+            self._client = None
 
     def named_project(self) -> str | None:
         """Return the project that the options or the environment name, if they do."""
@@ -97,12 +98,21 @@ class App:
         if named:
             return named
         projects = self.projects()
-        here = holding(projects, Path.cwd())
+        here = self.project_here(projects)
         if here is not None:
-            return str(here["key"])
+            return here
         if len(projects) == 1:
             return str(projects[0]["key"])
         raise _no_choice(projects)
+
+    def project_here(self, projects: Iterable[dict[str, Any]]) -> str | None:
+        """Return the key of the project that holds the current directory; None without one."""
+        found = holding(projects, Path.cwd())
+        if found is None:
+            return None
+        root = Path(found["repo_path"]).resolve()
+        remembered.note(self.server_url(), root, str(found["key"]), self.environ)
+        return str(found["key"])
 
     def projects(self) -> list[dict[str, Any]]:
         """Return every project that the token may read."""

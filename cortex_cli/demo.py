@@ -21,6 +21,7 @@ from cortex_cli.demo_script import AGENTS, ANSWERS, LABELS, REPLIES, TASKS, Agen
 _KEY = "DEMO"
 _MOST_KEYS = 50
 _TOKEN_LIFE_S = 86_400
+_PATIENCE_S = 5.0  # for an agent whose request is under way
 _DONE_KEPT = 6  # older ones go to the archive, so that the board stays readable
 
 
@@ -115,7 +116,8 @@ class Demo:
 
     def _clean_up(self, project: str, keep: bool) -> None:
         self._over.set()
-        self.wait()
+        for thread in self._threads:
+            thread.join(_PATIENCE_S)
         for token in self._tokens:
             self._try(api("tokens", token))
         if not keep:
@@ -144,10 +146,11 @@ class _Worker:
     def work(self, tickets: list[str], rounds: int | None) -> None:
         try:
             for number, ticket in enumerate(self._endless(tickets)):
-                if rounds is not None and number >= rounds:
-                    return
                 self._demo.pause(self._rng.uniform(0.2, 1.5))
-                self._take(ticket)
+                session = self._begin(ticket)
+                if rounds is not None and number >= rounds:
+                    return  # in the middle of work, as a picture of it should be
+                self._work_on(ticket, session)
         except _Stopped:
             pass
         except sdk.CortexError as error:
@@ -161,10 +164,13 @@ class _Worker:
             task = self._rng.choice(TASKS)
             yield _make_ticket(self._client, self._project, task)
 
-    def _take(self, ticket: str) -> None:
+    def _begin(self, ticket: str) -> str:
         self._move(ticket, "progress")
         session = self._start(ticket, self._rng.choice(("Plan and do it", "First attempt")))
         self._report(session, "working", "read", "looking around")
+        return session
+
+    def _work_on(self, ticket: str, session: str) -> None:
         self._stream(session, self._rng.choice(REPLIES))
         if self._rng.random() < 0.6:
             self._delegate(ticket, session)

@@ -111,7 +111,8 @@ def explain(error: sdk.CortexError) -> str:
     if isinstance(error, sdk.Unreachable):
         return f"{text}\nIs the server running? Start it with `cortex up` or `cortex serve`."
     if isinstance(error, sdk.Invalid):
-        return "\n".join([text, *_field_errors(error)])
+        told = [line for line in _field_errors(error) if line not in text]
+        return "\n".join([text, *(f"  {line}" for line in told)])
     if isinstance(error, sdk.Conflict) and error.code == "outdated_revision":
         found = (error.current or {}).get("revision")
         return f"{text}\nLook at it again; its revision is now {found}." if found else text
@@ -121,7 +122,7 @@ def explain(error: sdk.CortexError) -> str:
 def _field_errors(error: sdk.Invalid) -> list[str]:
     found = error.body.get("errors")
     rows = found if isinstance(found, list) else []
-    return [f"  {row.get('field')}: {row.get('message')}" for row in rows if isinstance(row, dict)]
+    return [f"{row.get('field')}: {row.get('message')}" for row in rows if isinstance(row, dict)]
 
 
 def _never_fail_to_encode(stream: IO[str]) -> None:

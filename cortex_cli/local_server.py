@@ -29,17 +29,23 @@ READY_S = 20.0
 GONE_S = 30.0
 _PROBE_S = 0.05
 _LONGEST_LOG = 1_048_576
+_NAMES = ("cortex_server", "[cortex]")
 _SHOWN_LINES = 12
 _SHOWN_CHARACTERS = 300  # of a line: a traceback is one line of JSON
 _SAME_START_S = 5.0  # the kernel's clock and ours drift apart
 
 
-def server_argv() -> list[str]:
-    """Return the command of the server, without its options.
+def module_argv() -> list[str]:
+    """Return the command that runs the server's module, without its arguments.
 
     -P: the current directory may be a stranger's repository, and is no place to import from.
     """
-    return [sys.executable, "-P", "-m", "cortex_server", "serve"]
+    return [sys.executable, "-P", "-m", "cortex_server"]
+
+
+def server_argv() -> list[str]:
+    """Return the command of the server, without its options."""
+    return [*module_argv(), "serve"]
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,8 @@ class LocalServer:
                 return None
             if process.status() == psutil.STATUS_ZOMBIE:
                 return None
-            ours = any("cortex_server" in word for word in process.cmdline())
+            # gunicorn renames its processes where it can.
+            ours = any(name in " ".join(process.cmdline()) for name in _NAMES)
         except (OSError, ValueError, psutil.Error):
             return None
         return process if ours else None

@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from cortex_cli import failures
+from cortex_cli.output import no_colour
 
 # Section, then command: the module under cortex_cli.commands and the first line of its help.
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
@@ -39,6 +40,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Run": {
         "serve": ("serve", "Run the server in the foreground."),
+        "db": ("db", "Look after the database."),
         "down": ("down", "Stop the server that `cortex up` started."),
         "completion": ("completion", "Print the completion script of a shell."),
     },
@@ -144,7 +146,7 @@ def cli(ctx: click.Context, project: str | None, url: str | None, no_color: bool
 
     ctx.obj = App(url=url, project=project)
     ctx.call_on_close(ctx.obj.close)
-    if no_color:
+    if no_color or no_colour():
         ctx.obj.refuse_colour(ctx)
 
 

@@ -12,7 +12,7 @@ import click
 from cortex_cli import completion
 from cortex_cli.context import App
 from cortex_cli.failures import Failed
-from cortex_cli.output import print_json, say
+from cortex_cli.output import clean, print_json, say
 
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
@@ -165,8 +165,9 @@ def confirm(name: str, what_happens: str, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError(f"This {what_happens}. Without a terminal it needs --yes.")
     say(f"This {what_happens}.")
-    typed = click.prompt(f"Type {name} to go on", default="", show_default=False, err=True)
-    if str(typed).strip() != name:
+    shown = clean(name)  # as it can be read, so it can be typed
+    typed = click.prompt(f"Type {shown} to go on", default="", show_default=False, err=True)
+    if str(typed).strip() != shown.strip():
         raise Failed("Nothing was changed.")
 
 

@@ -24,6 +24,8 @@ _UNPRINTABLE = re.compile(
     "\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 
+_FLEXIBLE = ("TITLE", "TEXT", "SUMMARY", "VALUE", "TICKETS")
+
 
 def clean(text: object) -> str:
     """Return one line of text that is safe on any terminal."""
@@ -91,12 +93,11 @@ def _print_rich(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for header in headers:
-        # The title takes what is left and is cut; everything else stays whole.
-        flexible = header in ("TITLE", "TEXT", "NAME", "SUMMARY", "VALUE")
-        table.add_column(header, no_wrap=True, overflow="ellipsis" if flexible else "fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # Text: no markup is read from it
-    Console(no_color=no_colour(), highlight=False).print(table)
+        # Rich narrows the columns that may wrap: the long one gives way, and is cut instead.
+        table.add_column(header, no_wrap=header not in _FLEXIBLE)
+    for row in rows:  # as Text: no markup is read from it
+        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
+    Console(color_system=None if no_colour() else "auto", highlight=False).print(table)
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
@@ -108,8 +109,8 @@ def print_fields(fields: Mapping[str, object]) -> None:
 
 
 def no_colour() -> bool:
-    """Whether the user wants none."""
-    return bool(os.environ.get("NO_COLOR"))
+    """Whether the user wants none, or the terminal has none."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 
 def ago(at: object, now: datetime | None = None) -> str:

@@ -14,3 +14,13 @@ def state_dir(environ: Mapping[str, str]) -> Path:
     import platformdirs
 
     return Path(platformdirs.user_state_dir("cortex"))
+
+
+def cache_dir(environ: Mapping[str, str]) -> Path:
+    """Return the directory for what can be found out again; it may not be there yet."""
+    base = environ.get("XDG_CACHE_HOME")
+    if base:
+        return Path(base) / "cortex"
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("cortex"))

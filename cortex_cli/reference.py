@@ -17,7 +17,9 @@ Generated from the commands' own help by `python -m cortex_cli.reference`.
 
 def cli_md() -> str:
     """Return the reference of every command, in the order of `cortex --help`."""
-    root = click.Context(cli, info_name="cortex", terminal_width=_WIDTH)
+    root = click.Context(
+        cli, info_name="cortex", terminal_width=_WIDTH, help_option_names=["-h", "--help"]
+    )
     pages = [_HEAD, _page(root, 2)]
     for section, names in SECTIONS.items():
         pages.append(f"## {section}\n")

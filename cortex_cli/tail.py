@@ -48,15 +48,15 @@ class Tail:
         self._connected_before = False
         self._head: str | None = None
 
-    def follow(self, stream: sdk.EventStream, started_at: str | None) -> int:
+    def follow(self, stream: sdk.EventStream, started_at: str) -> int:
         """Deal with every value; return the exit code.
 
-        started_at: the cursor that the stream resumes from, None for the present.
+        started_at: the cursor that the stream resumes after.
         """
         for value in stream:
             match value:
                 case sdk.Connected():
-                    self._connected(value, fresh=started_at is None)
+                    self._connected(value, started_at)
                 case sdk.Event() | sdk.Delta():
                     self._item(value)
                     if self._left == 0:
@@ -67,17 +67,18 @@ class Tail:
                     self._advance(value.id)
                 case sdk.End() if value.reconnect:
                     say(f"the server ended the stream ({value.reason}); coming back")
+                case sdk.Lost() if value.retry_in is None:
+                    say(explain(value.error))
+                    return value.error.exit_code
                 case sdk.Lost():
-                    self._lost(value)
-                    if value.retry_in is None:
-                        return value.error.exit_code
+                    tell_loss(value)
         return 0
 
-    def _connected(self, value: sdk.Connected, fresh: bool) -> None:
+    def _connected(self, value: sdk.Connected, started_at: str) -> None:
         say("connected again" if self._connected_before else f"connected (Cortex {value.version})")
         self._head = f"{value.epoch}.{value.head}"
-        if fresh and not value.resumed and not self._connected_before:
-            self._advance(self._head)
+        if value.resumed and not self._connected_before:
+            self._advance(started_at)  # so that it resumes here even when nothing happens
         self._connected_before = True
 
     def _item(self, value: sdk.Event | sdk.Delta) -> None:
@@ -98,12 +99,11 @@ class Tail:
         if self._cursor is not None and event_id is not None:
             self._cursor.write(event_id)
 
-    def _lost(self, value: sdk.Lost) -> None:
-        if value.retry_in is None:
-            say(explain(value.error))
-            return
-        of = f"/{value.of}" if value.of else ""
-        say(f"{value.error} Trying again in {value.retry_in:.1f} s ({value.attempt}{of}).")
+
+def tell_loss(value: sdk.Lost) -> None:
+    """Say that the stream is lost and when it will be tried again."""
+    of = f"/{value.of}" if value.of else ""
+    say(f"{value.error} Trying again in {value.retry_in:.1f} s ({value.attempt}{of}).")
 
 
 class CursorFile:
@@ -147,20 +147,30 @@ class CursorFile:
             raise
 
 
-def start_of(client: sdk.CortexClient, since: str, project: str | None) -> str | None:
+def start_of(hello: sdk.Connected, since: str) -> str:
     """Return the cursor that `--since` means: an id, a position, 0 for the oldest, or now."""
     if since == "now":
-        return None
-    if not since.isdecimal():
-        return since
+        return f"{hello.epoch}.{hello.head}"
     # A position alone needs the epoch of the log that it is a position in.
-    with client.events(project=project, snapshot=False, retries=1) as stream:
+    return f"{hello.epoch}.{max(int(since), hello.floor)}" if since.isdecimal() else since
+
+
+def greet(
+    client: sdk.CortexClient, project: str | None, ticket: str | None, retries: int | None
+) -> sdk.Connected:
+    """Wait for the server as patiently as `watch` does and return its greeting.
+
+    Raises CortexError when it gives up.
+    """
+    with client.events(project, ticket=ticket, snapshot=False, retries=retries) as stream:
         for value in stream:
             if isinstance(value, sdk.Connected):
-                return f"{value.epoch}.{max(int(since), value.floor)}"
-            if isinstance(value, sdk.Lost) and value.retry_in is None:
-                raise value.error
-    raise Failed("The server sent no greeting.")
+                return value
+            if isinstance(value, sdk.Lost):
+                if value.retry_in is None:
+                    raise value.error
+                tell_loss(value)
+    raise sdk.StreamError("The server sent no greeting.")
 
 
 def end_with_the_reader(stream: sdk.EventStream) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask, Response, request
 
 from cortex_server import __version__, api, signals
-from cortex_server.api import health, logins, pages, problems, security, streams
+from cortex_server.api import health, logins, pages, problems, security, serving, streams
 from cortex_server.api.answers import Compressor
 from cortex_server.bus import Bus
 from cortex_server.clock import Clock, SystemClock
@@ -46,7 +46,7 @@ def create_app(config: Config | None = None, clock: Clock | None = None) -> Flas
     problems.register(app)
     _guard(app, services)
     for routes in api.ALL:
-        app.register_blueprint(routes.blueprint())
+        app.register_blueprint(routes.blueprint(serving.serve))
     for module in (health, logins, pages, streams):
         app.register_blueprint(module.blueprint())
     # mypy takes a method for something that cannot be replaced; Flask documents just this

@@ -63,6 +63,12 @@ class Grant:
             raise Forbidden("This needs a token with the role admin.")
 
 
+def is_living(tx: ReadTx, token_id: str) -> bool:
+    """Whether the token is there and was not revoked."""
+    living = (tokens.c.id == token_id) & tokens.c.revoked_at.is_(None)
+    return tx.conn.scalar(select(tokens.c.id).where(living)) is not None
+
+
 def grant_for(tx: ReadTx, secret: str) -> Grant:
     """The grant of a token's secret. Raises Unauthenticated when it is not a living one.
 

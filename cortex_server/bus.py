@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from gevent.queue import Empty, Queue
+from gevent.queue import Empty, SimpleQueue
 
 from cortex_server.events import EVENTS, Audience
 from cortex_server.log import LoggedEvent
@@ -90,11 +90,11 @@ class Subscriber:
         self.lagging = True
         self.gone = False
         self.ending: EndReason | None = None
-        self._queue: Queue[LoggedEvent | None] = Queue(
-            max_events + 1
-        )  # one more: a wake-up always fits
+        # one more: a wake-up (None, and only ever put into an empty queue) takes no event's place
+        self._queue: SimpleQueue[LoggedEvent | None] = SimpleQueue(max_events + 1)
         self._max_events = max_events
         self._max_bytes = max_bytes
+        self._events = 0  # in the queue, without the wake-up
         self._bytes = 0
         self._deltas: deque[bytes] = deque(maxlen=EPHEMERAL_MAX)
         self._observer = observer
@@ -104,14 +104,21 @@ class Subscriber:
         if self.lagging:
             return
         size = len(event.frame)
-        if self._queue.qsize() >= self._max_events or self._bytes + size > self._max_bytes:
-            dropped = self._clear()
-            self.lagging = True
-            self._observer.overflowed(dropped + 1)
-            self.wake()
+        if self._events >= self._max_events or self._bytes + size > self._max_bytes:
+            self._observer.overflowed(self._events + 1)
+            self.fall_behind()
             return
+        self._events += 1
         self._bytes += size
         self._queue.put_nowait(event)
+
+    def fall_behind(self) -> None:
+        """Drop what is queued; the stream will read it, and what follows, from the log."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._events = self._bytes = 0
+        self.lagging = True
+        self.wake()
 
     def offer_delta(self, frame: bytes) -> None:
         self._deltas.append(frame)
@@ -140,6 +147,7 @@ class Subscriber:
             item = self._queue.get(timeout=max(timeout_s, 0))
             while True:
                 if item is not None:
+                    self._events -= 1
                     self._bytes -= len(item.frame)
                     size += len(item.frame)
                     taken.append(item)
@@ -158,14 +166,7 @@ class Subscriber:
     @property
     def idle(self) -> bool:
         """Live, and everything that was offered has been taken."""
-        return not self.lagging and self._bytes == 0
-
-    def _clear(self) -> int:
-        dropped = 0
-        while not self._queue.empty():
-            dropped += self._queue.get_nowait() is not None
-        self._bytes = 0
-        return dropped
+        return not self.lagging and self._events == 0
 
 
 class Bus:
@@ -199,7 +200,12 @@ class Bus:
         """Offer one event to all whom it concerns. Comes in position order; never blocks."""
         if event.position <= self.position:
             return
+        missed = event.position > self.position + 1
         self.position = event.position
+        if missed:
+            # Committed, yet never offered: nobody knows whom it concerns, so all look at the log.
+            self._all_fall_behind()
+            return
         for channel, members in self._candidates(event.project):
             if channel.matches(event):
                 for subscriber in members:
@@ -221,6 +227,12 @@ class Bus:
     @property
     def channels(self) -> int:
         return len(self._firehoses) + sum(len(board) for board in self._boards.values())
+
+    def _all_fall_behind(self) -> None:
+        for channels in (self._firehoses, *self._boards.values()):
+            for members in channels.values():
+                for subscriber in members:
+                    subscriber.fall_behind()
 
     def _channels_for(self, channel: Channel) -> dict[Channel, set[Subscriber]]:
         if channel.project is None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import platformdirs
 
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+
 
 class ConfigError(Exception):
     """A setting that cannot be used; the message names it and says what it takes."""
@@ -65,6 +67,12 @@ class Config:
         if self.workers != 1:
             why = "SQLite has one writer" if self.is_sqlite else "this version runs one worker"
             raise ConfigError(f"WEB_CONCURRENCY is {self.workers}, and {why}: set it to 1.")
+        if self.port > 65_535:
+            raise ConfigError(f"CORTEX_PORT is {self.port}: it takes a number up to 65535.")
+        if self.log_level.lower() not in LOG_LEVELS:
+            raise ConfigError(
+                f"CORTEX_LOG_LEVEL is {self.log_level!r}: it takes {', '.join(LOG_LEVELS)}."
+            )
         if self.max_streams >= self.worker_connections:
             raise ConfigError(
                 f"CORTEX_MAX_STREAMS ({self.max_streams}) must stay below "
@@ -111,6 +119,9 @@ def _from_file(environ: Mapping[str, str]) -> dict[str, Any]:
     unknown = sorted(set(table) - {field.name for field in fields(Config)})
     if unknown:
         raise ConfigError(f"{path} has settings that do not exist: {', '.join(unknown)}.")
+    tables = sorted(name for name, value in table.items() if isinstance(value, dict))
+    if tables:
+        raise ConfigError(f"{path}: {', '.join(tables)} takes a value, not a table.")
     return {name: _convert(name, _as_text(value)) for name, value in table.items()}
 
 

@@ -1,5 +1,6 @@
 """gunicorn's settings, the same for `cortex serve` and for `gunicorn -c gunicorn.conf.py`."""
 
+import resource
 import sys
 from typing import Any
 
@@ -10,6 +11,7 @@ from cortex_server.db.lock import DatabaseLock
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 BACKLOG = 2048
+OTHER_DESCRIPTORS = 256  # beside the connections: database, log, listeners
 
 
 def settings(config: Config) -> dict[str, Any]:
@@ -42,16 +44,33 @@ def settings(config: Config) -> dict[str, Any]:
 
 
 def _on_starting(config: Config) -> Any:
-    def check(_arbiter: Any) -> None:
-        """Refuse a second server before any worker is started."""
-        if config.database_path is None:
-            return
+    def prepare(arbiter: Any) -> None:
+        """Refuse what cannot work before any worker is started: it would be tried for ever."""
         try:
-            DatabaseLock(config.database_path).probe()
-        except StartRefused as error:
+            _check_command_line(arbiter.cfg)
+            if config.database_path is not None:
+                DatabaseLock(config.database_path).probe()
+        except (ConfigError, StartRefused) as error:
             sys.exit(f"cortex: {error}")
+        _allow_descriptors(arbiter.cfg.worker_connections + OTHER_DESCRIPTORS)
 
-    return check
+    return prepare
+
+
+def _check_command_line(cfg: Any) -> None:
+    """Check what gunicorn's own options may have changed. Raises ConfigError."""
+    if cfg.workers != 1:
+        raise ConfigError(f"gunicorn is to start {cfg.workers} workers; this version runs one.")
+    if cfg.worker_class_str != "gevent":
+        raise ConfigError("The worker class must be gevent: each stream would block another.")
+
+
+def _allow_descriptors(wanted: int) -> None:
+    """Raise the limit of open files, as far as allowed: the usual one is below our connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def _post_worker_init(worker: Any) -> None:

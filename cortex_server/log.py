@@ -174,7 +174,7 @@ def prune(conn: Connection, before: str, keep: int) -> int:
     younger = select(events.c.position).where(events.c.at >= before)
     first_kept = conn.scalar(younger.order_by(events.c.position).limit(1))
     by_age = current.head if first_kept is None else first_kept - 1
-    floor = max(by_age, current.head - keep, current.floor)
+    floor = max(by_age, current.head - keep)
     if floor > current.floor:
         conn.execute(delete(events).where(events.c.position <= floor))
         conn.execute(update(log_state).values(floor=floor))

@@ -24,6 +24,7 @@ class Reconciler:
         self._services = services
         self._duties: list[tuple[float, Callable[[], None]]] = [
             (TICK_S, self.store_live_text),
+            (1.0, self.catch_up),
             (1.0, self.note_head),
             (60.0, self.store_last_used),
             (60.0, self.expire),
@@ -47,6 +48,11 @@ class Reconciler:
         """Store text that came by deltas; no events, the deltas told it already."""
         if self._services.live.dirty():
             self._write(self._services.live.flush)
+
+    def catch_up(self) -> None:
+        """Publish what is in the log of a PostgreSQL database and was not told; SQLite is ours."""
+        if self._services.config.database_path is None:
+            self._services.store.catch_up()
 
     def note_head(self) -> None:
         """Keep the epoch and the head outside of the database file too."""

@@ -1,15 +1,15 @@
-"""`python -m cortex_server serve`: gunicorn in this process, with the settings of gunicorn.conf.py."""
+"""`python -m cortex_server serve`: gunicorn here, with the same settings as gunicorn.conf.py."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gunicorn.app.base import BaseApplication
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from cortex_server.config import Config
 from cortex_server.gunicorn_settings import settings
 
 
-class Server(BaseApplication):  # type: ignore[misc]
+class Server(BaseApplication):
     """gunicorn, told its settings by us. They are read again on a reload (SIGHUP)."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:

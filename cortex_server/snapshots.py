@@ -2,11 +2,11 @@
 
 import json
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from cortex_server import log
 from cortex_server.auth import Grant
@@ -17,6 +17,7 @@ from cortex_server.events.objects import Project, Wire
 from cortex_server.store import ReadTx, Store
 
 CACHED_BOARDS = 32
+CACHED_OVERVIEWS = 1000
 THROUGHPUT = {"1d": timedelta(days=1), "7d": timedelta(days=7)}
 
 
@@ -41,6 +42,7 @@ class Snapshots:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._boards: OrderedDict[tuple[str, str | None], Snapshot] = OrderedDict()
+        self._overviews: dict[str, tuple[tuple[int, str], dict[str, Any]]] = {}
 
     def board(self, project: str, ticket: str | None = None) -> Snapshot:
         """The board of a project, or only what concerns one ticket of it.
@@ -51,7 +53,8 @@ class Snapshots:
             state = log.state(tx.conn)
             cached = self._boards.get((project, ticket))
             if cached and (cached.epoch, cached.head) == (state.epoch, state.head):
-                return cached
+                self._boards.move_to_end((project, ticket))
+                return replace(cached, floor=state.floor)
             content = _board(tx, project_rows.get(tx, project), ticket)
             seq = log.seq_of(tx.conn, project)
         body = {"epoch": state.epoch, "head": state.head, "seq": seq} | content
@@ -74,12 +77,25 @@ class Snapshots:
         """Counts of all projects that the token may read."""
         with self._store.read() as tx:
             state = log.state(tx.conn)
-            rows = [_overview(tx, project) for project in _projects(tx, grant)]
+            rows = [self._overview(tx, project) for project in _projects(tx, grant)]
         totals: dict[str, Any] = {"projects": len(rows)}
         for row in rows:
             _add(totals, {k: v for k, v in row.items() if k not in ("project", "name", "columns")})
         stamp = {"epoch": state.epoch, "head": state.head, "at": tx.now}
         return stamp | {"projects": rows, "totals": totals}
+
+    def _overview(self, tx: ReadTx, project: Project) -> dict[str, Any]:
+        """The counts of a project, which are worked out again only when something happened in it.
+
+        Or when a minute has passed: throughput falls by itself.
+        """
+        stamp = (log.seq_of(tx.conn, project.key), tx.now[:16])
+        known = self._overviews.get(project.key)
+        if known is None or known[0] != stamp:
+            if len(self._overviews) >= CACHED_OVERVIEWS:
+                self._overviews.clear()
+            known = self._overviews[project.key] = (stamp, _overview(tx, project))
+        return known[1]
 
 
 def _board(tx: ReadTx, project: Project, ticket: str | None) -> dict[str, Any]:
@@ -121,12 +137,12 @@ def _overview(tx: ReadTx, project: Project) -> dict[str, Any]:
     tickets, sessions_, reviews_ = schema.tickets, schema.sessions, schema.reviews
     mine = (tickets.c.project == project.key) & ~tickets.c.archived
     counted = select(tickets.c.status, func.count()).where(mine).group_by(tickets.c.status)
-    by_column: dict[str, int] = dict(tx.conn.execute(counted).tuples())
+    by_column = _counts(tx, counted)
     in_project = sessions_.c.project == project.key
     by_status = select(sessions_.c.status, func.count()).where(
         in_project & (sessions_.c.status != "ended")
     )
-    working: dict[str, int] = dict(tx.conn.execute(by_status.group_by(sessions_.c.status)).tuples())
+    working = _counts(tx, by_status.group_by(sessions_.c.status))
     asked = (reviews_.c.project == project.key) & (reviews_.c.state == "requested")
     statuses = ("starting", "working", "idle", "awaiting_input", "error")
     return {
@@ -141,8 +157,12 @@ def _overview(tx: ReadTx, project: Project) -> dict[str, Any]:
     }
 
 
+def _counts(tx: ReadTx, query: Select[Any]) -> dict[str, int]:
+    return {row[0]: row[1] for row in tx.conn.execute(query)}
+
+
 def _throughput(tx: ReadTx, project: Project) -> dict[str, int]:
-    """How many tickets stand in the done column since when, by the log's moves into it."""
+    """How many tickets entered the done column in each span; each counts once."""
     done = settings.project_values(tx, project.key).get("done_column") or project.columns[-1].name
     events = schema.events
     entered = (events.c.project == project.key) & (events.c.type == "ticket.moved")
@@ -151,7 +171,7 @@ def _throughput(tx: ReadTx, project: Project) -> dict[str, int]:
     query = select(events.c.ticket, events.c.at, events.c.payload).where(
         entered & (events.c.at >= since)
     )
-    rows = tx.conn.execute(query.order_by(events.c.position)).tuples()
+    rows = tx.conn.execute(query.order_by(events.c.position))
     last = {ticket: at for ticket, at, payload in rows if _entered(payload, done)}
     return {
         name: sum(at >= iso(now - span) for at in last.values())

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +24,7 @@ from cortex_server.log import Draft, LoggedEvent
 _log = structlog.get_logger(__name__)
 
 SYSTEM = Actor(kind="system", name="cortex")
+_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 _WRITER_LOCK = 0x636F72746578  # "cortex": the PostgreSQL advisory lock of whoever writes
 
 
@@ -72,7 +73,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[ReadTx]:
         """A read transaction. Never keep it open across a `yield` to a client."""
-        options = {} if is_sqlite(self.engine) else {"isolation_level": "REPEATABLE READ"}
+        options = {} if is_sqlite(self.engine) else _SNAPSHOT
         with _faults(), self.engine.connect().execution_options(**options) as conn, conn.begin():
             yield ReadTx(conn, iso(self.clock.now()))
 
@@ -107,13 +108,42 @@ class Store:
         if not is_sqlite(conn):
             conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
 
-    def _publish(self, events: list[LoggedEvent]) -> None:
-        """Send one signal for each event, still under the writer's lock, so in position order."""
+    def catch_up(self) -> None:
+        """Publish what was committed and not published yet.
+
+        On PostgreSQL a commit can succeed although its answer is lost, and another process may
+        write to the same database.
+        """
+        with self._writer:
+            self._publish_missed()
+
+    def _publish(self, events: Sequence[LoggedEvent]) -> None:
+        """Tell of what was just committed, still under the writer's lock, so in position order."""
+        if events and events[0].position > self.published + 1:
+            try:
+                self._publish_missed()
+            except Exception:
+                # The change is committed, so it must not fail now; the bus notices the gap itself.
+                _log.exception("catch_up_failed", published=self.published)
+        self._send(events)
+
+    def _publish_missed(self) -> None:
+        done = False
+        while not done:
+            with self.read() as tx:
+                floor = log.state(tx.conn).floor
+                page = log.after(tx.conn, max(self.published, floor))
+            self._send(page.events)
+            done = page.done
+
+    def _send(self, events: Sequence[LoggedEvent]) -> None:
+        """Send one signal for each event that has not been published."""
         now = self.clock.monotonic()
         for event in events:
-            event.published_at = now
-            signals.send(signals.event(event.type), self, event=event)
-            self.published = event.position
+            if event.position > self.published:
+                event.published_at = now
+                signals.send(signals.event(event.type), self, event=event)
+                self.published = event.position
 
 
 def _commit(transaction: Any) -> None:

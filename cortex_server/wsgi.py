@@ -11,6 +11,7 @@ from flask import Flask
 from cortex_server import logs
 from cortex_server.app import create_app
 from cortex_server.config import Config, ConfigError
+from cortex_server.connections import Connections
 from cortex_server.db.files import StartRefused
 from cortex_server.db.lock import DatabaseLock
 from cortex_server.reconciler import TICK_S, Reconciler
@@ -51,7 +52,7 @@ def post_worker_init(worker: Any) -> None:
     """gunicorn's hook, before the worker accepts: start the background work."""
     services = services_of(worker)
     gevent.spawn(_reconcile, services, worker)
-    gevent.spawn(_drain_on_stop, services, worker)
+    gevent.spawn(_drain_on_stop, services, worker, Connections(worker))
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
@@ -75,13 +76,16 @@ def _reconcile(services: Services, worker: Any) -> None:
         gevent.sleep(TICK_S)
 
 
-def _drain_on_stop(services: Services, worker: Any) -> None:
-    """End every stream when the worker is told to stop.
+def _drain_on_stop(services: Services, worker: Any, connections: Connections) -> None:
+    """End every stream when the worker is told to stop, and whoever just keeps a connection.
 
-    Without this gunicorn waits for them until its graceful timeout and then kills the process, and
-    neither the clients nor any `finally` hear of it.
+    Without this gunicorn waits for the streams until its graceful timeout and then kills the
+    process, and neither the clients nor any `finally` hear of it.
     """
     while worker.alive:
         gevent.sleep(DRAIN_POLL_S)
     _log.info("draining", streams=len(services.streams))
     services.streams.drain()
+    while True:  # until the process ends: others may still come while gunicorn accepts
+        connections.close_idle()
+        gevent.sleep(DRAIN_POLL_S)

@@ -20,7 +20,7 @@ SCRIPTS = sorted(p for p in (ROOT / "scripts").iterdir() if p.is_file())
 # no circle comes of it. `__init__` stands for names taken from the package itself.
 SERVER_LAYERS = [
     {"__init__"},
-    {"errors", "clock", "ids", "config", "logs", "metrics"},
+    {"errors", "clock", "ids", "config", "logs", "metrics", "connections"},
     {"events"},
     {"signals", "db"},
     {"log", "bus"},
@@ -37,10 +37,10 @@ SERVER_LAYERS = [
 ]
 CLI_LAYERS = [
     {"__init__"},
-    {"sdk", "tickets_file"},
-    {"board", "tickets_tree"},
+    {"sdk", "tickets_file", "paths"},
+    {"board", "tickets_tree", "remembered", "demo_script"},
     {"output"},  # takes the one sanitiser from board.text
-    {"runner", "tail", "failures", "context", "completion", "options"},
+    {"tail", "failures", "context", "completion", "options", "editor", "local_server", "demo"},
     {"commands"},
     {"main"},
     {"reference", "__main__"},

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cortex_cli.board import connection, detail, layout, moves, prompts, selection
-from cortex_cli.board.messages import Copy, Quit, Redraw, Suspend
+from cortex_cli.board.messages import Copy, Quit, Redraw, Suspend, UseMouse
 from cortex_cli.board.model import Help, Menu, Model
 from cortex_cli.board.moves import Step
 
@@ -30,6 +30,11 @@ def _copy(model: Model) -> Step:
 def _needs_me(model: Model) -> Model:
     model = replace(model, needs_me=not model.needs_me)
     return moves.toast(model, "Only what needs you; F shows all" if model.needs_me else "All cards")
+
+
+def _mouse(model: Model) -> Step:
+    model = replace(model, mouse=not model.mouse)
+    return moves.toast(model, f"Mouse {'on' if model.mouse else 'off'}"), (UseMouse(model.mouse),)
 
 
 def _back(model: Model) -> Model:
@@ -78,6 +83,7 @@ def switch(model: Model, project: str) -> Step:
         width=model.width,
         height=model.height,
         ascii_only=model.ascii_only,
+        mouse=model.mouse,
         projects=model.projects,
         toasts=model.toasts,
     )
@@ -138,6 +144,7 @@ ACTIONS: dict[str, Action] = {
     "retry": _retry,
     "projects": prompts.project_menu,
     "help": lambda m: (replace(m, overlay=Help()), ()),
+    "mouse": _mouse,
     "redraw": lambda m: (m, (Redraw(),)),
     "suspend": lambda m: (m, (Suspend(),)),
     "back": _only(_back),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cortex_cli.board.effects import Effects
     from cortex_cli.sdk import CortexClient
 
 
@@ -80,21 +81,30 @@ def _live(
     url: str,
     environ: Mapping[str, str],
 ) -> int:
-    from cortex_cli.board.effects import Effects
     from cortex_cli.board.inbox import Inbox
     from cortex_cli.board.interrupts import Interrupts
     from cortex_cli.board.loop import Loop
+    from cortex_cli.board.messages import NetworkEffect
     from cortex_cli.board.model import Model
     from cortex_cli.board.terminal import Terminal
 
     inbox, terminal = Inbox(), Terminal(environ)
-    effects = Effects(client_factory, inbox.post)
+    running: list[Effects] = []
+
+    def start_effect(effect: NetworkEffect) -> None:
+        if not running:
+            from cortex_cli.board.effects import Effects  # with the SDK: after the first frame
+
+            running.append(Effects(client_factory, inbox.post))
+        running[0].run(effect)
+
     with Interrupts(inbox.writer) as interrupts:
         try:
             terminal.open()
             model = Model(project=project or "", url=url, ascii_only=ascii_only)
-            return Loop(terminal, inbox, interrupts, effects, model).run()
+            return Loop(terminal, inbox, interrupts, start_effect, model).run()
         finally:
             terminal.close()
-            effects.close()
+            for effects in running:
+                effects.close()
             inbox.close()

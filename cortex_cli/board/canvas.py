@@ -49,25 +49,9 @@ class Canvas:
     def put(self, y: int, x: int, text: str, role: str = PLAIN, cells: int | None = None) -> int:
         """Draw `text` from (y, x), cut to `cells` and the screen. Returns the column after it."""
         room = self.width - x if cells is None else min(cells, self.width - x)
-        if not 0 <= y < self.height or x < 0 or room <= 0:
+        if room <= 0:
             return x
-        shown = texts.clip(texts.clean(text), room)
-        if self._ascii_only:
-            shown = texts.to_ascii(shown)
-        row, roles = self._cells[y], self._roles[y]
-        end = x + texts.width(shown)
-        if end == x:
-            return x
-        if row[x] == "" and x > 0:
-            row[x - 1] = " "  # the left half of a wide character that is cut in two
-        if end < self.width and row[end] == "":
-            row[end] = " "
-        if len(shown) == end - x:
-            row[x:end] = shown
-        else:
-            row[x:end] = _split(shown)
-        roles[x:end] = [role] * (end - x)
-        return end
+        return self._write(y, x, texts.clip(texts.clean(text), room), role)
 
     def put_line(
         self, y: int, x: int, line: Line, cells: int | None = None, role: str | None = None
@@ -79,27 +63,45 @@ class Canvas:
                 break
             text = texts.clean(span.text)
             shown = texts.clip(text, end - x)
-            x = self.put(y, x, shown, span.role if role is None else role, end - x)
+            x = self._write(y, x, shown, span.role if role is None else role)
             if shown is not text:
                 break  # it ends in an ellipsis: nothing may follow
         return x
 
     def fill(self, y: int, x: int, cells: int, char: str = " ", role: str = PLAIN) -> None:
         """Fill `cells` of one row with a narrow character."""
+        cells = min(cells, self.width - x)
         if cells > 0:
-            self.put(y, x, char * min(cells, self.width), role)
+            self._write(y, x, char * cells, role)
 
     def frame(self, y: int, x: int, width: int, height: int, role: str = DIM) -> None:
         """A rounded box of that outer size; its inside is cleared."""
-        if width < 2 or height < 2:
+        if width < 2 or height < 2 or x + width > self.width:
             return
         bar = "─" * (width - 2)
-        self.put(y, x, f"╭{bar}╮", role)
+        inside = " " * (width - 2)
+        self._write(y, x, f"╭{bar}╮", role)
         for line in range(y + 1, y + height - 1):
-            self.put(line, x, "│", role)
-            self.fill(line, x + 1, width - 2)
-            self.put(line, x + width - 1, "│", role)
-        self.put(y + height - 1, x, f"╰{bar}╯", role)
+            self._write(line, x, "│", role)
+            self._write(line, x + 1, inside, PLAIN)
+            self._write(line, x + width - 1, "│", role)
+        self._write(y + height - 1, x, f"╰{bar}╯", role)
+
+    def _write(self, y: int, x: int, shown: str, role: str) -> int:
+        """Put clean text that fits into the row into its cells. Returns the column after it."""
+        if not 0 <= y < self.height or x < 0 or not shown:
+            return x
+        if self._ascii_only:
+            shown = texts.to_ascii(shown)
+        row, size = self._cells[y], texts.width(shown)
+        end = x + size
+        if row[x] == "" and x > 0:
+            row[x - 1] = " "  # the left half of a wide character that is cut in two
+        if end < self.width and row[end] == "":
+            row[end] = " "
+        row[x:end] = shown if len(shown) == size else _split(shown)
+        self._roles[y][x:end] = [role] * size
+        return end
 
     def rows(self) -> tuple[Row, ...]:
         """The rows as spans; every row is exactly as wide as the screen."""

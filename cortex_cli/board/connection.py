@@ -194,6 +194,8 @@ def retry(model: Model) -> Step:
 def status(model: Model) -> tuple[str, str]:
     """(text, role) of the connection, for the header: never wrong about being live."""
     connection = model.connection
+    if not model.project:
+        return "○ no project", "dim"
     if connection.phase == "over":
         return "✗ ended", "bad"
     if connection.phase == "live":

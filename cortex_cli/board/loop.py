@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 
-from cortex_cli.board.effects import Effects
 from cortex_cli.board.inbox import Inbox
 from cortex_cli.board.interrupts import Interrupts
 from cortex_cli.board.messages import (
@@ -18,11 +17,13 @@ from cortex_cli.board.messages import (
     Effect,
     Incoming,
     Key,
+    NetworkEffect,
     Quit,
     Redraw,
     Resized,
     Suspend,
     Tick,
+    UseMouse,
 )
 from cortex_cli.board.model import Model
 from cortex_cli.board.terminal import Terminal
@@ -30,7 +31,7 @@ from cortex_cli.board.update import next_tick, start, update
 from cortex_cli.board.view import view
 
 FRAME_S = 1 / 30
-BATCH = 200  # messages between two looks at the keyboard
+BATCH = 20  # messages between two looks at the keyboard: together some 10 ms
 HANGUP = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
@@ -42,16 +43,12 @@ class Loop:
         terminal: Terminal,
         inbox: Inbox,
         interrupts: Interrupts,
-        effects: Effects,
+        start_effect: Callable[[NetworkEffect], None],
         model: Model,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._terminal, self._inbox, self._interrupts, self._effects = (
-            terminal,
-            inbox,
-            interrupts,
-            effects,
-        )
+        self._terminal, self._inbox, self._interrupts = terminal, inbox, interrupts
+        self._start_effect = start_effect
         self._model = model
         self._now = now
         self._code: int | None = None
@@ -72,12 +69,13 @@ class Loop:
         while self._code is None:
             ready = dict(poll.poll(self._timeout_ms()))
             self._send(Tick(self._now()))
-            pressed = self._take_keys(ready.get(sys.stdin.fileno(), 0))
+            if self._take_keys(ready.get(sys.stdin.fileno(), 0)):
+                self._paint()  # before the messages, however many there are
             self._take_signals()
             if ready.get(self._inbox.fileno()):
                 for message in self._inbox.take(BATCH):
                     self._send(message)
-            if self._code is None and (pressed or time.monotonic() - self._painted_at >= FRAME_S):
+            if time.monotonic() - self._painted_at >= FRAME_S:
                 self._paint()
         return self._code
 
@@ -106,10 +104,12 @@ class Loop:
                     self._redraw()
                 case Suspend():
                     self._suspend()
+                case UseMouse():
+                    self._terminal.use_mouse(effect.on)
                 case Copy():
                     self._terminal.copy(effect.text)
                 case _:
-                    self._effects.run(effect)
+                    self._start_effect(effect)
 
     def _take_keys(self, state: int) -> bool:
         if not state:
@@ -151,7 +151,7 @@ class Loop:
         self._dirty = True
 
     def _paint(self) -> None:
-        if self._dirty:
+        if self._dirty and self._code is None:
             width, height = self._terminal.size()
             self._terminal.paint(view(self._model, width, height))
             self._painted_at = time.monotonic()

@@ -5,37 +5,33 @@ project cannot change the board of another.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from cortex_cli.board.apply import Change
+from cortex_cli.board.value import Value
 from cortex_cli.board.wire import Comment, Message, Review, Session, Ticket
 
 # --- messages: the terminal
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(Value):
     """A key by its name in the key table; a printable character is its own name."""
 
     name: str
 
 
-@dataclass(frozen=True)
-class Clicked:
+class Clicked(Value):
     y: int
     x: int
     double: bool = False
 
 
-@dataclass(frozen=True)
-class Resized:
+class Resized(Value):
     width: int
     height: int
 
 
-@dataclass(frozen=True)
-class Tick:
+class Tick(Value):
     """now: seconds since the epoch."""
 
     now: float
@@ -44,14 +40,12 @@ class Tick:
 # --- messages: the stream
 
 
-@dataclass(frozen=True)
-class Connected:
+class Connected(Value):
     stream: int
     resumed: bool
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Value):
     """A whole board: the `state` frame, or (fetched) the answer to LoadBoard."""
 
     stream: int
@@ -59,30 +53,26 @@ class Snapshot:
     fetched: bool = False
 
 
-@dataclass(frozen=True)
-class Changed:
+class Changed(Value):
     stream: int
     change: Change
 
 
-@dataclass(frozen=True)
-class Beat:
+class Beat(Value):
     """A heartbeat: seq is that of the last event written before it."""
 
     stream: int
     seq: int | None
 
 
-@dataclass(frozen=True)
-class Stale:
+class Stale(Value):
     """`reset`: what the board holds cannot be continued; a snapshot follows."""
 
     stream: int
     reason: str
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(Value):
     """`end`: the server closed the stream on purpose."""
 
     stream: int
@@ -90,8 +80,7 @@ class Ended:
     reconnect: bool
 
 
-@dataclass(frozen=True)
-class Lost:
+class Lost(Value):
     """retry_in: seconds until the next attempt; None when there will be none."""
 
     stream: int
@@ -100,8 +89,7 @@ class Lost:
     attempt: int
 
 
-@dataclass(frozen=True)
-class Grown:
+class Grown(Value):
     """Text was appended to a streaming part (`message.delta`). offset: code points."""
 
     ticket: str
@@ -115,19 +103,16 @@ class Grown:
 # --- messages: answers to effects
 
 
-@dataclass(frozen=True)
-class BoardFailed:
+class BoardFailed(Value):
     stream: int
     why: str
 
 
-@dataclass(frozen=True)
-class Moved:
+class Moved(Value):
     ticket: Ticket
 
 
-@dataclass(frozen=True)
-class MoveRefused:
+class MoveRefused(Value):
     """current: the ticket as the server has it, when that is why it refused."""
 
     ticket_id: str
@@ -135,18 +120,15 @@ class MoveRefused:
     current: Ticket | None = None
 
 
-@dataclass(frozen=True)
-class Created:
+class Created(Value):
     ticket: Ticket
 
 
-@dataclass(frozen=True)
-class Commented:
+class Commented(Value):
     comment: Comment
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(Value):
     """A create or a comment failed. The draft is given back to the prompt that it came from."""
 
     prompt: str
@@ -154,29 +136,25 @@ class Refused:
     why: str
 
 
-@dataclass(frozen=True)
-class DetailLoaded:
+class DetailLoaded(Value):
     ticket: Ticket
     comments: tuple[Comment, ...]
     reviews: tuple[Review, ...]
     sessions: tuple[Session, ...]
 
 
-@dataclass(frozen=True)
-class ThreadLoaded:
+class ThreadLoaded(Value):
     """All messages of a session."""
 
     session: str
     messages: tuple[Message, ...]
 
 
-@dataclass(frozen=True)
-class MessageLoaded:
+class MessageLoaded(Value):
     message: Message
 
 
-@dataclass(frozen=True)
-class LoadFailed:
+class LoadFailed(Value):
     """Something of the open ticket could not be fetched. what: "ticket" or a session id."""
 
     what: str
@@ -184,15 +162,13 @@ class LoadFailed:
     message: str = ""
 
 
-@dataclass(frozen=True)
-class ProjectsLoaded:
+class ProjectsLoaded(Value):
     """projects: (key, name) of all that the token may read."""
 
     projects: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
-class ProjectsFailed:
+class ProjectsFailed(Value):
     why: str
 
 
@@ -221,32 +197,27 @@ Incoming = (
 # --- effects: the network
 
 
-@dataclass(frozen=True)
-class Follow:
+class Follow(Value):
     """Open the stream of a project and close the one before it."""
 
     project: str
     stream: int
 
 
-@dataclass(frozen=True)
-class Retry:
+class Retry(Value):
     """End the wait for the next attempt."""
 
 
-@dataclass(frozen=True)
-class LoadBoard:
+class LoadBoard(Value):
     project: str
     stream: int
 
 
-@dataclass(frozen=True)
-class LoadProjects:
+class LoadProjects(Value):
     pass
 
 
-@dataclass(frozen=True)
-class Move:
+class Move(Value):
     """position: place in the target column, counted from 0; None is the end."""
 
     ticket_id: str
@@ -255,37 +226,31 @@ class Move:
     revision: int
 
 
-@dataclass(frozen=True)
-class Create:
+class Create(Value):
     project: str
     title: str
     status: str
 
 
-@dataclass(frozen=True)
-class AddComment:
+class AddComment(Value):
     ticket: str
     body: str
 
 
-@dataclass(frozen=True)
-class LoadDetail:
+class LoadDetail(Value):
     ticket: str
 
 
-@dataclass(frozen=True)
-class LoadThread:
+class LoadThread(Value):
     session: str
 
 
-@dataclass(frozen=True)
-class LoadMessage:
+class LoadMessage(Value):
     session: str
     message: str
 
 
-@dataclass(frozen=True)
-class FollowDeltas:
+class FollowDeltas(Value):
     """Stream the text that agents write on one ticket; "" stops it."""
 
     project: str
@@ -295,23 +260,25 @@ class FollowDeltas:
 # --- effects: the terminal
 
 
-@dataclass(frozen=True)
-class Copy:
+class Copy(Value):
     text: str
 
 
-@dataclass(frozen=True)
-class Redraw:
+class Redraw(Value):
     pass
 
 
-@dataclass(frozen=True)
-class Suspend:
+class UseMouse(Value):
+    """Off leaves the mouse to the terminal, which then selects text with it."""
+
+    on: bool
+
+
+class Suspend(Value):
     pass
 
 
-@dataclass(frozen=True)
-class Quit:
+class Quit(Value):
     pass
 
 
@@ -328,5 +295,5 @@ NetworkEffect = (
     | LoadMessage
     | FollowDeltas
 )
-TerminalEffect = Copy | Redraw | Suspend | Quit
+TerminalEffect = Copy | Redraw | UseMouse | Suspend | Quit
 Effect = NetworkEffect | TerminalEffect

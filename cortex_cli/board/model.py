@@ -154,6 +154,7 @@ class Model:
     width: int = 80
     height: int = 24
     ascii_only: bool = False
+    mouse: bool = True
     connection: Connection = Connection()
     board: Board | None = None
     gone: str = ""  # why there is no board to show

@@ -78,6 +78,16 @@ def projects_loaded(model: Model, answer: ProjectsLoaded) -> Step:
     return replace(model, overlay=replace(model.overlay, index=at)), ()
 
 
+def projects_failed(model: Model, why: str) -> Model:
+    """Say it where the choice would be: there is nothing to choose from."""
+    menu = model.overlay
+    if isinstance(menu, Menu) and menu.kind == "project" and not menu.items:
+        model = replace(model, overlay=None)
+    if model.project:
+        return moves.toast(model, why, bad=True)
+    return replace(model, gone=why)
+
+
 # --- the line
 
 

@@ -8,6 +8,7 @@ import base64
 import curses
 import os
 import sys
+import time
 from collections.abc import Mapping
 
 from cortex_cli.board import text as texts
@@ -76,6 +77,12 @@ MONOCHROME = {
     CURSOR: curses.A_REVERSE,
 }
 GREY_256 = 244
+WHEEL = {curses.BUTTON4_PRESSED: "wheel-up", curses.BUTTON5_PRESSED: "wheel-down"}
+# Presses that come together with their release are joined by curses, whatever the interval.
+CLICKS = curses.BUTTON1_PRESSED | curses.BUTTON1_CLICKED
+DOUBLE_CLICKS = curses.BUTTON1_DOUBLE_CLICKED | curses.BUTTON1_TRIPLE_CLICKED
+BUTTONS = CLICKS | DOUBLE_CLICKS | curses.BUTTON4_PRESSED | curses.BUTTON5_PRESSED
+DOUBLE_CLICK_S = 0.4
 
 
 def usable(environ: Mapping[str, str]) -> bool:
@@ -96,6 +103,7 @@ class Terminal:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._no_color = bool(environ.get("NO_COLOR"))
         self._shown: tuple[Row, ...] = ()
+        self._pressed = (0.0, 0, 0)  # when and where the mouse was pressed last
         self._attributes: dict[str, int] = dict(MONOCHROME)
 
     def open(self) -> None:
@@ -110,6 +118,7 @@ class Terminal:
         self._screen.nodelay(True)
         self._hide_cursor()
         self._colours()
+        self.use_mouse(True)
 
     def close(self) -> None:
         """Give the terminal back as it was."""
@@ -126,12 +135,14 @@ class Terminal:
             pass  # some terminals cannot
 
     def _colours(self) -> None:
+        if self._no_color or not curses.has_colors():
+            return
         try:
             curses.start_color()
             curses.use_default_colors()
         except curses.error:
             return
-        if self._no_color or not curses.has_colors() or curses.COLORS < 8:
+        if curses.COLORS < 8:
             return
         for number, (role, (colour, style)) in enumerate(COLOURS.items(), 1):
             curses.init_pair(number, colour, -1)
@@ -181,9 +192,30 @@ class Terminal:
                 pressed = self._screen.get_wch()
             except curses.error:
                 return found
-            name = key_name(pressed)
-            if name:
+            if pressed == curses.KEY_MOUSE:
+                found.extend(self._mouse())
+            elif name := key_name(pressed):
                 found.append(Key(name))
+
+    def use_mouse(self, on: bool) -> None:
+        """Take the mouse, or leave it to the terminal, which selects text with it."""
+        curses.mouseinterval(0)  # a press at once, without waiting whether it becomes a click
+        curses.mousemask(BUTTONS if on else 0)
+
+    def _mouse(self) -> list[Key | Clicked]:
+        try:
+            _, x, y, _, state = curses.getmouse()
+        except curses.error:
+            return []
+        for button, name in WHEEL.items():
+            if state & button:
+                return [Key(name)]
+        if not state & (CLICKS | DOUBLE_CLICKS):
+            return []
+        now, before = time.monotonic(), self._pressed
+        self._pressed = (now, y, x)
+        double = now - before[0] < DOUBLE_CLICK_S and before[1:] == (y, x)
+        return [Clicked(y, x, double or bool(state & DOUBLE_CLICKS))]
 
     def paint(self, rows: tuple[Row, ...]) -> None:
         """Draw the rows that changed; curses sends the cells that did."""

@@ -120,9 +120,12 @@ def cell_width(char: str) -> int:
 
 def width(text: str) -> int:
     """Cells of clean text."""
-    if text.isascii():
-        return len(text)
-    return sum(cell_width(char) for char in text)
+    return len(text) if text.isascii() else _width(text)
+
+
+@lru_cache(maxsize=4096)
+def _width(text: str) -> int:
+    return sum(map(cell_width, text))
 
 
 def take(text: str, cells: int) -> str:

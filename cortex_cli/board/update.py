@@ -89,9 +89,7 @@ def _answered(model: Model, message: Incoming) -> Step:
         case ProjectsLoaded():
             return _projects(model, message)
         case ProjectsFailed():
-            why = texts.clean(message.why)
-            gone = model.gone if model.board or model.project else why
-            return moves.toast(replace(model, gone=gone), why, bad=True), ()
+            return prompts.projects_failed(model, texts.clean(message.why)), ()
         case _:
             return model, ()
 

@@ -176,7 +176,7 @@ def _waiting(model: Model) -> tuple[str, ...]:
             "r tries again now, q quits.",
         )
     if not model.project:
-        return ("Which project?",)
+        return ("Which project?", "p shows them, q quits.")
     return (f"Connecting{f' to {model.url}' if model.url else ''} …",)
 
 

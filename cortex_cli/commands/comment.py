@@ -89,7 +89,7 @@ def add(
     path = api("tickets", app.ticket(ticket), "comments")
     comment = app.client.post(path, {"body": body, **given(type=kind)})
     if not as_json:
-        click.echo(comment["id"])
+        click.echo(clean(comment["id"]))
     finish(comment, as_json, f"Commented on {comment['ticket']}.")
 
 

@@ -19,7 +19,7 @@ from cortex_cli.options import (
     revision_option,
     yes_option,
 )
-from cortex_cli.output import names, print_fields, print_json, print_table
+from cortex_cli.output import clean, names, print_fields, print_json, print_table
 
 _KEY = click.argument("key", required=False, shell_complete=completion.projects)
 _COLUMNS = click.option(
@@ -101,7 +101,7 @@ def create(
         fields["columns"] = [_column(text) for text in columns]
     project = app.client.post(api("projects"), {"key": key, **fields})
     if not as_json:
-        click.echo(project["key"])
+        click.echo(clean(project["key"]))
     finish(project, as_json, f"Project {project['key']} is there: `cortex -p {key} board`.")
 
 

@@ -19,7 +19,7 @@ from cortex_cli.options import (
     text_options,
     ticket_argument,
 )
-from cortex_cli.output import ago, print_fields, print_json, print_table
+from cortex_cli.output import ago, clean, print_fields, print_json, print_table
 
 _STATES = ("requested", "approved", "changes_requested", "dismissed")
 _NOTE = click.option("-m", "--note", help="A word to whoever asked.")
@@ -103,7 +103,7 @@ def request(
     fields = given(summary=summary, repo_path=repo, branch=branch, commit=commit)
     review = app.client.post(api("tickets", app.ticket(ticket), "reviews"), fields)
     if not as_json:
-        click.echo(review["id"])
+        click.echo(clean(review["id"]))
     finish(review, as_json, f"Asked for a review of {review['ticket']}.")
 
 

@@ -88,7 +88,7 @@ def start(app: App, /, ticket: str | None, as_json: bool, **fields: str | None) 
     path = api("tickets", app.ticket(ticket), "sessions")
     session = app.client.post(path, given(**fields))
     if not as_json:
-        click.echo(session["id"])
+        click.echo(clean(session["id"]))
     finish(session, as_json, f"A session on {session['ticket']} is {session['status']}.")
 
 
@@ -180,7 +180,9 @@ def messages(app: App, session: str | None, as_json: bool) -> None:
 @command.command("say")
 @click.argument("words", nargs=-1, metavar="[SESSION] [TEXT]")
 @text_options("the text", "--text")
-@click.option("--role", type=click.Choice(_ROLES), default="assistant", show_default=True)
+@click.option(
+    "--role", type=click.Choice(_ROLES), default="assistant", show_default=True, help="Who says it."
+)
 @click.option(
     "--message", "message_id", metavar="ID", help="Write this message instead of a new one."
 )
@@ -204,7 +206,7 @@ def say_text(
     body = {"role": role, "parts": [{"type": "text", "text": said}], "status": "complete"}
     message = app.client.put(path, body)
     if not as_json:
-        click.echo(message["id"])
+        click.echo(clean(message["id"]))
     finish(message, as_json, f"Message {message['number']} on {message['ticket']}.")
 
 

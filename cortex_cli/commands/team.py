@@ -15,7 +15,7 @@ from cortex_cli.options import (
     revision_option,
     yes_option,
 )
-from cortex_cli.output import print_fields, print_json, print_table
+from cortex_cli.output import clean, print_fields, print_json, print_table
 
 
 @click.group("team", cls=Noun)
@@ -58,7 +58,7 @@ def create(app: App, key: str, name: str | None, color: str | None, as_json: boo
     """Make a team."""
     team = app.client.post(api("teams"), {"key": key, **given(name=name or key, color=color)})
     if not as_json:
-        click.echo(team["key"])
+        click.echo(clean(team["key"]))
     finish(team, as_json, f"Team {team['key']} is there.")
 
 

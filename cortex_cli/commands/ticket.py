@@ -39,7 +39,9 @@ def command() -> None:
 
 
 _TYPE = click.option("--type", "kind", type=click.Choice(tickets_file.TYPES), help="Its type.")
-_PRIORITY = click.option("--priority", type=click.Choice(tickets_file.PRIORITIES))
+_PRIORITY = click.option(
+    "--priority", type=click.Choice(tickets_file.PRIORITIES), help="How much it matters."
+)
 _STATUS = click.option(
     "--status", metavar="COLUMN", shell_complete=completion.columns, help="The column it is in."
 )
@@ -161,7 +163,7 @@ def create(
         raise click.UsageError("Give a title, or --edit to write one.")
     ticket = _create(app, fields, draft)
     if not as_json:
-        click.echo(ticket["key"])
+        click.echo(clean(ticket["key"]))
     finish(ticket, as_json, f"{ticket['key']} is in {ticket['status']}.")
 
 

@@ -35,10 +35,10 @@ def register(group: click.Group) -> None:
 
 @click.command("edit", cls=Command)
 @ticket_argument()
-@click.option("--title")
+@click.option("--title", help="Its title.")
 @text_options("the body", "-b", "--body")
-@click.option("--type", "kind", type=click.Choice(tickets_file.TYPES))
-@click.option("--priority", type=click.Choice(tickets_file.PRIORITIES))
+@click.option("--type", "kind", type=click.Choice(tickets_file.TYPES), help="Its type.")
+@click.option("--priority", type=click.Choice(tickets_file.PRIORITIES), help="How much it matters.")
 @click.option(
     "-l", "--label", "labels", multiple=True, shell_complete=completion.labels,
     help="All its labels from now on; repeat it, '' for none.",
@@ -113,7 +113,11 @@ def _safe(value: Any) -> Any:
 
 @click.command("move", cls=Command)
 @click.argument(
-    "words", nargs=-1, required=True, metavar="[TICKET] COLUMN", shell_complete=completion.tickets
+    "words",
+    nargs=-1,
+    required=True,
+    metavar="[TICKET] COLUMN",
+    shell_complete=completion.ticket_then_column,
 )
 @click.option(
     "--position", type=click.IntRange(min=0), help="Its place there, from 0; else the end."

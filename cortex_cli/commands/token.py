@@ -17,7 +17,7 @@ from cortex_cli.options import (
     json_option,
     yes_option,
 )
-from cortex_cli.output import ago, names, print_fields, print_json, print_table, say
+from cortex_cli.output import ago, clean, names, print_fields, print_json, print_table, say
 
 _ROLES = ("read", "write", "agent", "runner", "admin")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -72,7 +72,9 @@ def show(app: App, token_id: str, as_json: bool) -> None:
 
 @command.command("create")
 @click.argument("name")
-@click.option("--role", type=click.Choice(_ROLES), default="write", show_default=True)
+@click.option(
+    "--role", type=click.Choice(_ROLES), default="write", show_default=True, help="What it may do."
+)
 @click.option(
     "-p",
     "--project",
@@ -111,7 +113,7 @@ def create(
     if as_json:
         print_json(token)
         return
-    click.echo(token["secret"])
+    click.echo(clean(token["secret"]))
     say(f"That is the secret of {token['name']} ({token['id']}). It is shown only this once.")
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import click
 
 from cortex_cli import local_server, sdk, tickets_tree
 from cortex_cli.commands import board
-from cortex_cli.context import App, api, holding
+from cortex_cli.context import App, api
 from cortex_cli.options import Command
 from cortex_cli.output import say
 
@@ -45,6 +48,7 @@ def command(app: App, demo: bool, keep: bool, detach: bool) -> None:
             code = board.show(app, project_here(app))
     finally:
         if started and not (on_terminal or detach):
+            app.close()  # an idle connection would hold the server up
             local_server.LocalServer.at(url, app.environ).stop()
         elif started:
             say(f"The server goes on in the background at {url}; stop it with `cortex down`.")
@@ -59,10 +63,26 @@ def _show_demo(app: App, keep: bool, live: bool) -> int:
     from cortex_cli.demo import Demo
 
     demo = Demo(app.client, rounds=None if live else 1, pace=1.0 if live else 0.0)
-    with demo.running(keep=keep) as project:
+    with _time_to_clean_up(), demo.running(keep=keep) as project:
         if not live:
             demo.wait()
         return board.show(app, project)
+
+
+@contextlib.contextmanager
+def _time_to_clean_up() -> Iterator[None]:
+    """Survive the hang-ups after the first: a closed window sends several.
+
+    The live board has handlers of its own, and puts these back when it ends.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def project_here(app: App) -> str:
@@ -74,10 +94,10 @@ def project_here(app: App) -> str:
     if named:
         return named
     projects = app.projects()
-    here = Path.cwd().resolve()
-    found = holding(projects, here)
+    found = app.project_here(projects)
     if found is not None:
-        return str(found["key"])
+        return found
+    here = Path.cwd().resolve()
     top = tickets_tree.work_tree(here / "x")
     homeless = [project for project in projects if not project["repo_path"]]
     if projects and (top is None or (len(projects) == 1 and homeless)):

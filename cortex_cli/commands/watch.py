@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import click
 
 from cortex_cli import completion, tail
-from cortex_cli.context import App, holding, ticket_project
+from cortex_cli.context import App, ticket_project
 from cortex_cli.options import Command
 from cortex_cli.output import say
 
@@ -64,13 +65,12 @@ def command(
     no longer has them, a line of type "reset" says so.
     """
     emit = _emit(form, run)
+    _warn_of_unknown(types)
     cursor = tail.CursorFile(since_file) if since_file else None
     ticket = ticket or app.environ.get("CORTEX_TICKET")
     if ticket is not None:
         ticket = app.ticket(ticket)
-    project = None if everywhere else _project(app, ticket)
-    stored = cursor.read() if cursor else None
-    start = stored or tail.start_of(app.client, since, project)
+    project, start = _scope(app, ticket, everywhere, cursor, since, retries or None)
     say(f"watching {ticket or project or 'every project'} at {app.client.base_url}")
     stream = app.client.events(
         project=project, types=",".join(types) or None, ticket=ticket, since=start,
@@ -80,6 +80,25 @@ def command(
         tail.end_with_the_reader(stream)
         code = tail.Tail(emit, cursor, count).follow(stream, start)
     click.get_current_context().exit(code)
+
+
+def _scope(
+    app: App, ticket: str | None, everywhere: bool, cursor: tail.CursorFile | None, since: str,
+    retries: int | None,
+) -> tuple[str | None, str]:  # fmt: skip
+    """Return the project to watch, None for all of them, and the cursor to begin after."""
+    named = app.project_option or (ticket and ticket_project(ticket)) or app.named_project()
+    project = None if everywhere else named
+    start = cursor.read() if cursor else None
+    if start is None and since != "now" and not since.isdecimal():
+        start = since
+    if start is None or not (project or everywhere):
+        # The server has to be asked, and may not be up yet.
+        hello = tail.greet(app.client, project, ticket, retries)
+        start = start or tail.start_of(hello, since)
+    if project is None and not everywhere:
+        project = app.project_here(app.projects())
+    return project, start
 
 
 def _emit(form: str | None, run: str | None) -> tail.Emit:
@@ -95,10 +114,8 @@ def _emit(form: str | None, run: str | None) -> tail.Emit:
     return forms[form or ("pretty" if sys.stdout.isatty() else "json")]
 
 
-def _project(app: App, ticket: str | None) -> str | None:
-    """Return the project to watch; None for all of them."""
-    named = app.project_option or (ticket and ticket_project(ticket)) or app.named_project()
-    if named:
-        return named
-    here = holding(app.projects(), Path.cwd())
-    return str(here["key"]) if here else None
+def _warn_of_unknown(types: tuple[str, ...]) -> None:
+    # Not refused: a newer server may know more.
+    for name in filter(None, ",".join(types).split(",")):
+        if not any(fnmatchcase(known, name) for known in completion.EVENT_TYPES):
+            say(f"no event of this version is called {name}")

@@ -286,6 +286,9 @@ def _check(connection: Connection) -> None:
         raise refusal_from(status, headers, connection.read_refusal())
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind != "text/event-stream":
+        if not connection.read():
+            # http.client takes a head that was cut off for a whole one, with fewer fields.
+            raise StreamError("The connection broke in the middle of the server's answer.", True)
         raise StreamError(
             f"The server answered with {kind or 'no content type'} instead of text/event-stream; "
             "is CORTEX_URL a Cortex server?"

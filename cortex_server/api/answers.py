@@ -96,7 +96,7 @@ class Compressor:
         ):
             return response
         response.headers.add("Vary", "Accept-Encoding")
-        if "gzip" not in request.accept_encodings or response.status_code != 200:
+        if request.accept_encodings.quality("gzip") <= 0 or response.status_code != 200:
             return response
         body = response.get_data()
         if len(body) < GZIP_MIN_BYTES:

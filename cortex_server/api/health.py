@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from cortex_server.api.answers import to_answer, to_response
 from cortex_server.api.credentials import authenticate
-from cortex_server.api.endpoint import services
+from cortex_server.api.endpoint import add_get, services
 from cortex_server.api.fields import Query
 from cortex_server.api.problems import Draining
 from cortex_server.api.queries import parse_query
@@ -14,8 +14,9 @@ from cortex_server.api.queries import parse_query
 
 def blueprint() -> Blueprint:
     routes = Blueprint("health", __name__)
-    for path, view in {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}.items():
-        routes.add_url_rule(path, view_func=view, methods=["GET"], provide_automatic_options=False)
+    add_get(routes, "/healthz", healthz)
+    add_get(routes, "/readyz", readyz)
+    add_get(routes, "/metrics", metrics)
     return routes
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from cortex_server.api.answers import Raw
 from cortex_server.api.credentials import from_cookie
-from cortex_server.api.endpoint import Routes, Write, services
+from cortex_server.api.endpoint import Routes, Write, add_get, services
 from cortex_server.api.fields import Query
 from cortex_server.api.parsing import has_body
 from cortex_server.api.queries import parse_query
@@ -46,8 +46,7 @@ def logout(call: Write) -> Raw:
 def blueprint() -> Blueprint:
     """The address of the link itself; it needs no token, it is one."""
     pages = Blueprint("login", __name__)
-    rule = {"methods": ["GET"], "provide_automatic_options": False}
-    pages.add_url_rule("/login", view_func=login, **rule)
+    add_get(pages, "/login", login)
     return pages
 
 

@@ -40,7 +40,7 @@ _STORES = {
 }
 _ABOUT = (
     "The REST API of Cortex. Every change is also an event: see /api/asyncapi.json. Errors are "
-    "problem details (RFC 9457) with a stable `code`. Objects carry a `revision`: a change that "
+    "problem details (RFC 9457) with a stable code. Objects carry a revision: a change that "
     "names an outdated one is refused with the current object."
 )
 
@@ -64,7 +64,7 @@ def document(nouns: Sequence[Routes], version: str) -> dict[str, Any]:
             "in": "cookie",
             "name": "cortex_4747",
             "description": "Set by /login; its name ends in the server's port.",
-        },  # fmt: skip
+        },
     )
     endpoints = [endpoint for routes in nouns for endpoint in routes.endpoints]
     for name, schema in _schemas(endpoints).items():
@@ -113,12 +113,12 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 
 def _who(endpoint: Endpoint) -> str:
     roles = {
-        "read": "Any token of the project.",
+        "read": "Any token, for what it may read.",
         "write": "A token with the role write, runner or admin.",
         "wide": "A token with the role write, runner or admin, for all projects.",
         "admin": "A token with the role admin.",
     }[endpoint.access]
-    return roles + (" Also an agent's, for its own ticket." if endpoint.agent else "")
+    return roles + (" Also an agent's, on its own ticket." if endpoint.agent else "")
 
 
 def _path(endpoint: Endpoint) -> list[dict[str, Any]]:
@@ -179,7 +179,8 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     for status in filter(None, (endpoint.status, endpoint.other_status)):
         answers[str(status)] = _answer(endpoint, status)
     errors = dict(_EVERYWHERE)
-    if "<" in endpoint.path or endpoint.stores:
+    names_a_thing = {"project", "ticket"} & endpoint.query.model_fields.keys()
+    if "<" in endpoint.path or endpoint.stores or names_a_thing:
         errors[404] = "There is no such thing, or none that the token may read."
     if endpoint.body is not None:
         errors |= _BODY

@@ -1,8 +1,11 @@
 """The live page for browsers. Its files hold no data, so they need no token."""
 
+from functools import partial
 from pathlib import Path
 
 from flask import Blueprint, Response
+
+from cortex_server.api.endpoint import add_get
 
 STATIC = Path(__file__).parent.parent / "static"
 # The files are named one by one: what is not here cannot be asked for.
@@ -20,11 +23,11 @@ FILES = {
 
 def blueprint() -> Blueprint:
     pages = Blueprint("pages", __name__)
-    rule = {"methods": ["GET"], "provide_automatic_options": False}
-    pages.add_url_rule("/", "index", lambda: file_response("index.html"), **rule)
+    add_get(pages, "/", partial(file_response, "index.html"), "index")
     for name in FILES:
         if not name.endswith(".html"):
-            pages.add_url_rule(f"/static/{name}", name.replace(".", "_"), _view(name), **rule)
+            view = partial(file_response, name)
+            add_get(pages, f"/static/{name}", view, name.replace(".", "_"))
     return pages
 
 
@@ -33,7 +36,3 @@ def file_response(name: str) -> Response:
     response = Response((STATIC / name).read_bytes(), content_type=FILES[name])
     response.headers["Cache-Control"] = "no-cache"
     return response
-
-
-def _view(name: str) -> object:
-    return lambda: file_response(name)

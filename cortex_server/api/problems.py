@@ -7,7 +7,14 @@ import structlog
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from cortex_server.errors import CortexError, Invalid, Malformed, Unauthenticated, Unavailable
+from cortex_server.errors import (
+    CortexError,
+    Invalid,
+    Malformed,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
 from cortex_server.ids import new_id
 
 CONTENT_TYPE = "application/problem+json"
@@ -71,6 +78,11 @@ def of_error(error: CortexError) -> Response:
     if error.status in (429, 503):
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
+
+
+def hidden() -> NotFound:
+    """For a token that does not see all: the same words, whether it is missing or hidden."""
+    return NotFound("There is no such thing that this token may read.")
 
 
 def invalid(errors: list[dict[str, str]]) -> Invalid:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from cortex_server import __version__, api
-from cortex_server.api import openapi
+from cortex_server.api import asyncapi, openapi
 from cortex_server.events import EVENTS, Audience
 from cortex_server.events.emissions import EMISSIONS, Step
 
@@ -39,7 +39,8 @@ data: {"id":"8f3c21aa.1042","type":"ticket.moved","project":"CTX","seq":211,"tic
 Frames of the stream itself: `hello` first, then, unless the stream resumes, `state` (the whole
 board, whose id is where the events go on), `heartbeat` every 15 s, `reset` when a cursor cannot be
 served, `end` before the server closes. An ephemeral event (`message.delta`) has no `id` line and no
-`id`, `seq` and `actor`, and goes only to streams that ask for it with `deltas=SESSION` or `deltas=*`.
+`id`, `seq` and `actor`, and goes only to streams that ask for it with `deltas=SESSION` or
+`deltas=*`.
 
 A reader shows a type that it does not know as it is, and goes on.
 """
@@ -58,9 +59,8 @@ def events_page() -> str:
         steps = "<br>".join(_step(step) for step in emission.steps)
         lines.append(f"| {emission.mutation} | `{emission.request}` | {steps} |")
     lines += ["", "## Payloads", ""]
-    for payload in sorted({event.payload for event in EVENTS.values()}, key=lambda p: p.__name__):
-        lines += [f"### {payload.__name__}", ""]
-        lines += _fields(payload.model_json_schema(mode="serialization"))
+    for name, schema in sorted(asyncapi.document(__version__)["components"]["schemas"].items()):
+        lines += [f"### {name}", "", *_fields(schema)]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -122,7 +122,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> list[str]:
         lines += ["", f"Body: {_link(body['content']['application/json']['schema'])}{optional}"]
     for status, answer in operation["responses"].items():
         if status < "300":
-            content = next(iter(answer.get("content", {}).values()), {}).get("schema")
+            content = answer.get("content", {}).get("application/json", {}).get("schema")
             lines += ["", f"Answer: {status}" + (f", {_link(content)}" if content else "")]
     refused = [status for status in operation["responses"] if status >= "400"]
     return [*lines, "", f"Refusals: {', '.join(refused)}", ""]
@@ -132,7 +132,7 @@ def _fields(schema: dict[str, Any]) -> list[str]:
     lines = [schema["description"], ""] if "description" in schema else []
     properties = schema.get("properties", {})
     if not properties:
-        return [*lines, "No fields.", ""] if not lines else lines
+        return lines or ["No fields.", ""]
     required = schema.get("required", [])
     lines += ["| field | type | |", "|---|---|---|"]
     for name, field in properties.items():
@@ -159,7 +159,7 @@ def _type(schema: dict[str, Any]) -> str:
     bounds = [
         f"{word} {schema[name]}"
         for name, word in (
-            ("minimum", "from"), ("maximum", "to"), ("maxLength", "at most"), ("maxItems", "at most")
+            ("minimum", "from"), ("maximum", "to"), ("maxItems", "at most")
         )
         if name in schema
     ]  # fmt: skip

@@ -6,7 +6,7 @@ from cortex_server.events.objects import Label, Project, Review, Session, Ticket
 
 
 class Board(Wire):
-    """A project at one moment. seq: of its newest event, so that a reader can prove completeness."""
+    """A project at one moment. seq: of its newest event; with it a reader proves completeness."""
 
     epoch: str
     head: int

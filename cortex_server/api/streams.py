@@ -8,8 +8,9 @@ from flask import Blueprint, Response, request
 from pydantic import Field
 
 from cortex_server import log
+from cortex_server.api import problems
 from cortex_server.api.credentials import grant_of, secret_of
-from cortex_server.api.endpoint import services
+from cortex_server.api.endpoint import add_get, services
 from cortex_server.api.fields import Flag, Query, Word
 from cortex_server.api.parsing import has_body
 from cortex_server.api.queries import parse_query
@@ -52,9 +53,8 @@ class StreamQuery(DashboardQuery):
 
 def blueprint() -> Blueprint:
     routes = Blueprint("streams", __name__)
-    rule = {"methods": ["GET"], "provide_automatic_options": False}
-    routes.add_url_rule("/events", view_func=events, **rule)
-    routes.add_url_rule("/events/dashboard", view_func=dashboard, **rule)
+    add_get(routes, "/events", events)
+    add_get(routes, "/events/dashboard", dashboard)
     return routes
 
 
@@ -95,7 +95,7 @@ def _wanted(tx: ReadTx, grant: Grant, asked: StreamQuery) -> StreamRequest:
     except NotFound:
         if grant.sees_all:
             raise
-        raise NotFound("There is no such thing that this token may read.") from None
+        raise problems.hidden() from None
     return StreamRequest(
         client_id=_client_id(asked.client_id),
         project=project,
@@ -114,16 +114,17 @@ def _scope(
     ref = ticket or grant.ticket
     found = None if ref is None else tickets.get(tx, ref)
     if found is not None:
-        grant.check_read(found.project, found.key)
+        ticket = found.key
+        grant.check_read(found.project, ticket)
         if grant.ticket is not None and project is None:
             project = found.project
     if project is None:
-        return None, found and found.key
+        return None, ticket
     of = projects.get(tx, project).key
-    grant.check_read(of, found and found.key)
+    grant.check_read(of, ticket)
     if found is not None and found.project != of:
         raise NotFound(f"There is no ticket {ref} in project {of}.")
-    return of, found and found.key
+    return of, ticket
 
 
 def _deltas(tx: ReadTx, grant: Grant, project: str | None, asked: str | None) -> str | None:
@@ -175,7 +176,7 @@ def _client_id(asked: str | None) -> str:
 
 
 def _cursor(since: str | None) -> tuple[str, int] | None:
-    """Where to go on. The header wins: a browser sends it when it comes back to the same address."""
+    """Where to go on. The header wins: a browser that comes back sends it to the same address."""
     text = request.headers.get("Last-Event-ID") or since
     if text is None:
         return None

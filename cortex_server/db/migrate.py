@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import structlog
 from sqlalchemy import Connection, Engine, inspect, text
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from cortex_server.config import Config
 from cortex_server.db.engine import WRITES, is_sqlite
@@ -55,6 +55,8 @@ def prepare(
     if path is None:
         _prepare_postgres(engine, migrations)
         return
+    if engine.url.database != str(path):
+        raise DatabaseRefused(f"{path}: the path of a SQLite file must not hold a question mark.")
     _make_private(config, path)
     found = _sqlite_revision(path)
     if _is_current(found, migrations, str(path)):
@@ -64,11 +66,11 @@ def prepare(
         backup = _back_up(path, f"{migrations.head}-{now or datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     try:
         upgrade(engine, migrations)
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except Exception as error:  # whatever a migration raises, it was rolled back
         kept = f" A copy of it is {backup}." if backup else ""
         raise DatabaseRefused(
             f"{path} could not be migrated to revision {migrations.head}, and was left as it was: "
-            f"{error}.{kept}"
+            f"{_cause(error)}.{kept}"
         ) from error
     _log.info("database_migrated", before=found, now=migrations.head, backup=backup and str(backup))
 
@@ -90,6 +92,11 @@ def upgrade(engine: Engine, migrations: Migrations = OURS) -> None:
                 _check_foreign_keys(conn)
         finally:
             _enforce_foreign_keys(conn, True)
+
+
+def _cause(error: Exception) -> object:
+    """What the database said, without the statement."""
+    return error.orig if isinstance(error, DBAPIError) else error
 
 
 def _is_current(found: str | None, migrations: Migrations, what: str) -> bool:
@@ -196,7 +203,7 @@ def _prepare_postgres(engine: Engine, migrations: Migrations) -> None:
         raise DatabaseRefused(f"{what} cannot be reached: {error.orig}") from error
     except SQLAlchemyError as error:
         raise DatabaseRefused(
-            f"{what} could not be migrated and was left as it was: {error}"
+            f"{what} could not be migrated and was left as it was: {_cause(error)}"
         ) from error
 
 

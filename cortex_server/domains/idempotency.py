@@ -114,6 +114,6 @@ def _unseal(sealed: bytes, secret: str) -> bytes:
 
 
 def _masked(text: bytes, secret: str, salt: bytes) -> bytes:
-    """XOR with a key stream that takes the 256 random bits of the secret to make; its own inverse."""
+    """XOR with a key stream that only the 256 random bits of the secret make; its own inverse."""
     stream = hashlib.shake_256(b"cortex answer\n" + secret.encode() + salt).digest(len(text))
     return bytes(a ^ b for a, b in zip(text, stream, strict=True))

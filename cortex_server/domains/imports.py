@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from cortex_server.db.schema import tickets as ticket_table
 from cortex_server.domains import tickets
+from cortex_server.domains.rows import let_others_run
 from cortex_server.errors import CortexError, Invalid
 from cortex_server.events.objects import Project, Ticket
 from cortex_server.store import WriteTx
@@ -32,6 +33,7 @@ def import_tickets(tx: WriteTx, project: Project, rows: list[dict[str, Any]]) ->
     refused: list[dict[str, str]] = []
     seen: set[str] = set()
     for index, row in enumerate(rows):
+        let_others_run()
         try:
             if row["id"] in seen:
                 raise Invalid.field("id", "stands twice in this import")

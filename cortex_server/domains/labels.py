@@ -6,10 +6,11 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy import select
 
 from cortex_server.db.schema import labels, ticket_labels
+from cortex_server.db.schema import tickets as tickets_table
 from cortex_server.domains import pages, tickets
 from cortex_server.domains.label_rows import check_free, create, from_row, get
 from cortex_server.domains.pages import Listing
-from cortex_server.domains.rows import bump, check_revision, differences
+from cortex_server.domains.rows import bump, check_revision, differences, let_others_run
 from cortex_server.events.objects import Label
 from cortex_server.events.payloads import DeletedLabel
 from cortex_server.store import ReadTx, WriteTx
@@ -41,6 +42,7 @@ def patch(tx: WriteTx, label: Label, changes: dict[str, Any], revision: int | No
     updated = get(tx, label.id)
     tx.emit("label.updated", updated, project=updated.project)
     for ticket in before.values():
+        let_others_run()
         tickets.touch_labels(tx, ticket)
     return updated
 
@@ -49,12 +51,15 @@ def delete(tx: WriteTx, label: Label, revision: int | None) -> None:
     """Tickets that carry it lose it first, each with an event."""
     check_revision(f"Label {label.name}", label, revision)
     for key in carriers(tx, label):
+        let_others_run()
         tickets.remove_label(tx, tickets.get(tx, key), label.name)
     tx.conn.execute(sql_delete(labels).where(labels.c.id == label.id))
     tx.emit("label.deleted", DeletedLabel(id=label.id, name=label.name), project=label.project)
 
 
 def carriers(tx: ReadTx, label: Label) -> list[str]:
-    """The keys of the tickets that carry the label."""
-    query = select(ticket_labels.c.ticket).where(ticket_labels.c.label == label.id)
-    return list(tx.conn.scalars(query.order_by(ticket_labels.c.ticket)).all())
+    """The keys of the tickets that carry the label, by number."""
+    carrying = tickets_table.c.key == ticket_labels.c.ticket
+    query = select(tickets_table.c.key).join(ticket_labels, carrying)
+    found = query.where(ticket_labels.c.label == label.id).order_by(tickets_table.c.number)
+    return list(tx.conn.scalars(found).all())

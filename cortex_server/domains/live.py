@@ -177,8 +177,11 @@ class LiveText:
             raise Unavailable("Too much text waits to be stored; try again shortly.")
 
     def _flush(self, tx: WriteTx, key: tuple[str, str]) -> None:
-        live = self._live[key]
+        live = self._live.get(key)
         stored = messages.find(tx, *key)
+        # On PostgreSQL others run during each query: what was read before may be replaced by now.
+        if live is None or self._live.get(key) is not live:
+            return
         if stored is None or stored.revision != live.revision or stored.status != "streaming":
             self.forget(*key)
             return
@@ -189,7 +192,7 @@ class LiveText:
             tail.stored(len(stored.parts[index].text))
             if not tail.size:
                 del live.tails[index]
-        if not live.tails:
+        if not live.tails and self._live.get(key) is live:
             self.forget(*key)
 
 

@@ -16,7 +16,7 @@ COOKIE_S = 30 * 86_400
 
 def make(tx: WriteTx, token_id: str) -> str:
     """Make a ticket for one login with the rights of a token; good once, for 30 seconds."""
-    expire(tx)
+    tx.conn.execute(delete(login_tickets).where(login_tickets.c.expires_at <= tx.now))
     secret = new_secret()
     tx.conn.execute(
         insert(login_tickets).values(
@@ -59,11 +59,6 @@ def redeem(tx: WriteTx, secret: str) -> tuple[str, str]:
         expires_at=expires_at,
     )
     return cookie.secret, expires_at
-
-
-def expire(tx: WriteTx) -> None:
-    """Drop the tickets whose time is over."""
-    tx.conn.execute(delete(login_tickets).where(login_tickets.c.expires_at <= tx.now))
 
 
 def _refusal() -> Unauthenticated:

@@ -33,19 +33,36 @@ def rank_at(tx: ReadTx, project: str, status: str, wanted: int | None, key: str)
     cards of a column may ever have the same.
     """
     others = _column(project, status) & (tickets.c.key != key)
-    before: Any = None
-    if wanted is not None:
-        visible = (
-            select(tickets.c.rank).where(others & ~tickets.c.archived).order_by(tickets.c.rank)
-        )
-        if wanted > 0:
-            before = tx.conn.scalar(visible.offset(wanted - 1).limit(1))
-        at_end = wanted > 0 and before is None
-    if wanted is None or at_end:
-        before = tx.conn.scalar(select(func.max(tickets.c.rank)).where(others))
-        return ranks.between(before, None)
+    before: str | None = None
+    at_end = wanted is None
+    if wanted:
+        visible = select(tickets.c.rank).where(others & ~tickets.c.archived)
+        before = tx.conn.scalar(visible.order_by(tickets.c.rank).offset(wanted - 1).limit(1))
+        at_end = before is None
+    if at_end:
+        return ranks.between(_last(tx, others), None)
     behind = others if before is None else others & (tickets.c.rank > before)
-    return ranks.between(before, tx.conn.scalar(select(func.min(tickets.c.rank)).where(behind)))
+    return ranks.between(before, _first(tx, behind))
+
+
+def _first(tx: ReadTx, where: ColumnElement[bool]) -> str | None:
+    return min(_edges(tx, where, tickets.c.rank.asc()), default=None)
+
+
+def _last(tx: ReadTx, where: ColumnElement[bool]) -> str | None:
+    return max(_edges(tx, where, tickets.c.rank.desc()), default=None)
+
+
+def _edges(tx: ReadTx, where: ColumnElement[bool], order: ColumnElement[Any]) -> list[str]:
+    """The first rank in this order of the cards and of the archived ones.
+
+    Asked apart, each is one look into the index; together they would read the whole column.
+    """
+    found = [
+        tx.conn.scalar(select(tickets.c.rank).where(where & half).order_by(order).limit(1))
+        for half in (~tickets.c.archived, tickets.c.archived)
+    ]
+    return [rank for rank in found if rank is not None]
 
 
 def _column(project: str, status: str) -> ColumnElement[bool]:

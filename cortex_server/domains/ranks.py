@@ -33,7 +33,8 @@ def _beyond(rank: str, step: int) -> str:
     value = _number(rank[:_WIDTH].ljust(_WIDTH, "0")) + step
     if 0 < value < _SPACE - 1:
         return _whole(value)
-    return _middle(rank, "z" * (_WIDTH + 1)) if step > 0 else _middle("", rank)
+    last = "z" * (max(len(rank), _WIDTH) + 1)  # sorts behind every rank that is shorter
+    return _middle(rank, last) if step > 0 else _middle("", rank)
 
 
 def _middle(before: str, after: str) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any, Protocol
 
+import gevent
 from sqlalchemy import Table, update
 
 from cortex_server.errors import OutdatedRevision
@@ -32,6 +33,11 @@ def bump(tx: WriteTx, table: Table, key: str, current: Revisioned, values: dict[
     column = next(iter(table.primary_key.columns))
     stamped = {**values, "revision": current.revision + 1, "updated_at": tx.now}
     tx.conn.execute(update(table).where(column == key).values(stamped))
+
+
+def let_others_run() -> None:
+    """Give other greenlets a turn within a long change: they read on, writers wait for its end."""
+    gevent.sleep(0)
 
 
 def actor(row: Any, name: str) -> Actor | None:

@@ -1,16 +1,17 @@
 """Tickets: the cards of a board."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Select, func, insert, or_, select
+from sqlalchemy import ColumnElement, Select, func, insert, or_, select
 from sqlalchemy import delete as sql_delete
 
 from cortex_server.db.schema import labels as label_table
 from cortex_server.db.schema import ticket_dependencies, ticket_labels, tickets
-from cortex_server.domains import label_rows, pages, places, project_rows
+from cortex_server.domains import label_rows, pages, places, project_rows, settings
 from cortex_server.domains.pages import Listing
-from cortex_server.domains.rows import bump, check_revision, differences
+from cortex_server.domains.rows import bump, check_revision, differences, let_others_run
 from cortex_server.domains.ticket_rows import find, from_rows, get
 from cortex_server.errors import Conflict, Invalid, NotFound
 from cortex_server.events.objects import Label, PlacedTicket, Project, Ticket
@@ -24,9 +25,12 @@ __all__ = [
 ]  # fmt: skip
 
 DEFAULTS: dict[str, Any] = {
-    "body": "", "type": "work", "priority": "none", "assignee": None, "due": None,
-    "references": [], "archived": False,
-}  # fmt: skip
+    "body": "",
+    "assignee": None,
+    "due": None,
+    "references": [],
+    "archived": False,
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ def create(tx: WriteTx, project: Project, fields: dict[str, Any]) -> Ticket:
     labels = label_rows.ensure(tx, project.key, fields.get("labels", []))
     number = project_rows.next_ticket_number(tx, project)
     key = f"{project.key}-{number}"
-    plain = {name: fields.get(name, default) for name, default in DEFAULTS.items()}
+    defaults = DEFAULTS | _project_defaults(tx, project.key)
+    plain = {name: fields.get(name, default) for name, default in defaults.items()}
     values = plain | {
         "key": key, "id": ticket_id, "project": project.key, "number": number,
         "title": fields["title"], "status": status, "revision": 1,
@@ -180,10 +185,16 @@ def leave_columns(tx: WriteTx, project: Project, gone: list[str], target: str | 
                 code="column_in_use",
             )
         for key in keys:
+            let_others_run()
             ticket = get(tx, key)
             rank = places.rank_at(tx, project.key, str(target), None, key)
             updated = _store(tx, ticket, {"status": target, "rank": rank})
             _emit_changes(tx, ticket, updated, [], [])
+
+
+def _project_defaults(tx: ReadTx, project: str) -> dict[str, Any]:
+    values = settings.project_values(tx, project)
+    return {"type": values["default_type"], "priority": values["default_priority"]}
 
 
 def _store(
@@ -202,9 +213,9 @@ def _emit_changes(
     moved: dict[str, Any] = {}
     updated: dict[str, Any] = {}
     skipped = {"revision", "updated_at"} | ({"labels"} if gained or lost else set())
-    for name in type(after).model_fields.keys() - skipped:
+    for name in type(after).model_fields:
         old, new = getattr(before, name), getattr(after, name)
-        if old != new:
+        if old != new and name not in skipped:
             (moved if name in ("status", "rank") else updated)[name] = {"from": old, "to": new}
     scope = {"project": after.project, "ticket": after.key}
     if updated:
@@ -302,7 +313,13 @@ def _matching(wanted: TicketFilter) -> Select[Any]:
         )
         query = query.where(tickets.c.key.in_(carrying))
     for word in (wanted.q or "").split():
-        columns = (tickets.c.title, tickets.c.body, tickets.c.key)
-        escaped = [func.lower(c).contains(word.lower(), autoescape=True) for c in columns]
-        query = query.where(or_(*escaped))
+        query = query.where(or_(*_containing(word)))
     return query
+
+
+def _containing(word: str) -> Iterator[ColumnElement[bool]]:
+    for column in (tickets.c.title, tickets.c.body, tickets.c.key):
+        yield func.lower(column).contains(word.lower(), autoescape=True)
+        if not word.isascii():
+            # SQLite folds the case of ASCII only: find such a word at least as it is written.
+            yield column.contains(word, autoescape=True)

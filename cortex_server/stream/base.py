@@ -4,9 +4,10 @@ import random
 from collections.abc import Iterator
 
 from cortex_server import log
-from cortex_server.auth import Grant
+from cortex_server.auth import Grant, is_living
 from cortex_server.bus import Subscriber
 from cortex_server.clock import iso, parse_iso
+from cortex_server.domains import project_rows
 from cortex_server.registry import Slot
 from cortex_server.services import Services
 from cortex_server.stream import frames
@@ -60,11 +61,16 @@ class Stream:
         registry.open(slot)
         gauge.inc()
         try:
-            yield from self._run(self.subscriber)
+            self._end_if_refused(self.subscriber)
+            if not self.ending(self.subscriber):
+                yield from self._run(self.subscriber)
             if not self._gone:
                 reason = self.subscriber.ending or "lifetime"
                 self.cause = reason
                 yield frames.end(reason, reason not in FINAL, self._reconnect_ms())
+        except Exception:
+            self.cause = "error"
+            raise
         finally:
             gauge.dec()
             registry.close(slot)
@@ -73,6 +79,18 @@ class Stream:
 
     def _run(self, subscriber: Subscriber) -> Iterator[bytes]:
         raise NotImplementedError
+
+    def _end_if_refused(self, subscriber: Subscriber) -> None:
+        """Look once more, now that a signal would end this stream.
+
+        What was revoked or deleted after the request was checked and before the stream had its
+        place in the registry has sent its signal to nobody.
+        """
+        with self.services.store.read() as tx:
+            if not is_living(tx, self.grant.token_id):
+                subscriber.end("revoked")
+            elif self.request.project and not project_rows.find(tx, self.request.project):
+                subscriber.end("project_deleted")
 
     def wait_s(self) -> float:
         """How long nothing is due."""

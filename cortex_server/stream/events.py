@@ -8,6 +8,7 @@ So joining, resuming and falling behind are one mechanism.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import gevent
 from sqlalchemy import select
 
 from cortex_server import log
@@ -20,6 +21,8 @@ from cortex_server.snapshots import Snapshot
 from cortex_server.stream import frames
 from cortex_server.stream.base import CHUNK_BYTES, Stream
 
+PAGE_BYTES = 4 * CHUNK_BYTES  # of the log; every lagging stream may hold one page
+
 
 class EventStream(Stream):
     """cursor: the last position that was considered and written past · seq: the project's there."""
@@ -29,8 +32,7 @@ class EventStream(Stream):
     def _run(self, subscriber: Subscriber) -> Iterator[bytes]:
         yield from self._open(subscriber)
         while True:
-            while subscriber.lagging and not self._must_stop(subscriber):
-                yield from self._read_log(subscriber)
+            yield from self._catch_up(subscriber)
             if self._must_stop(subscriber):
                 return
             events = subscriber.wait(self.wait_s(), CHUNK_BYTES)
@@ -44,6 +46,16 @@ class EventStream(Stream):
                 yield from self._heartbeat_if_due(subscriber)
                 if self.ending(subscriber) and subscriber.idle:
                     return
+
+    def _catch_up(self, subscriber: Subscriber) -> Iterator[bytes]:
+        """Read the log until the stream is live."""
+        if subscriber.lagging:
+            with self.services.metrics.lagging.track_inprogress():
+                while subscriber.lagging and not self._must_stop(subscriber):
+                    yield from self._read_log(subscriber)
+                    if subscriber.lagging:
+                        # A reader who keeps up never blocks us: let the others have a turn.
+                        gevent.sleep(0)
 
     def _must_stop(self, subscriber: Subscriber) -> bool:
         """Whether to stop with events still waiting; a deleted project's are told first."""
@@ -71,21 +83,29 @@ class EventStream(Stream):
             yield opening + (self._reset(fault, state.floor) if fault else b"")
 
     def _open_with_state(self, subscriber: Subscriber, fault: str | None) -> Iterator[bytes]:
-        snapshot = self._snapshot()
+        snapshot = self._snapshot(subscriber)
+        if snapshot is None:
+            return
         state = log.LogState(snapshot.epoch, snapshot.head, snapshot.floor)
+        self.cursor, self.seq = snapshot.head, snapshot.seq
         opening = self.hello(state, False, None)
         if fault:
             opening += self._reset(fault, snapshot.floor)
         yield opening + self._state(snapshot)
 
     def _state(self, snapshot: Snapshot) -> bytes:
-        self.cursor, self.seq = snapshot.head, snapshot.seq
         return frames.raw_frame("state", snapshot.body, snapshot.id)
 
-    def _snapshot(self) -> Snapshot:
+    def _snapshot(self, subscriber: Subscriber) -> Snapshot | None:
+        """The state of what this stream is about; None, and the stream ends, when it is gone."""
         if self.request.project is None:
             return self.services.snapshots.firehose(self.grant)
-        return self.services.snapshots.board(self.request.project, self.grant.ticket)
+        try:
+            return self.services.snapshots.board(self.request.project, self.grant.ticket)
+        except NotFound:
+            subscriber.end("project_deleted")
+            subscriber.leave()
+            return None
 
     def _reset(self, reason: str, floor: int, event_id: str | None = None) -> bytes:
         self.services.metrics.resets.labels(reason).inc()
@@ -99,7 +119,7 @@ class EventStream(Stream):
         channel = subscriber.channel
         try:
             with self.services.store.read() as tx:
-                page = log.after(tx.conn, self.cursor, channel.log_projects)
+                page = log.after(tx.conn, self.cursor, channel.log_projects, max_bytes=PAGE_BYTES)
         except CursorExpired:
             yield from self._start_over(subscriber)
             return
@@ -117,16 +137,13 @@ class EventStream(Stream):
 
     def _start_over(self, subscriber: Subscriber) -> Iterator[bytes]:
         """The log was pruned under a lagging stream: say so, and begin with a new state."""
-        try:
-            snapshot = self._snapshot()
-        except NotFound:
-            subscriber.end("project_deleted")
-            subscriber.leave()
+        snapshot = self._snapshot(subscriber)
+        if snapshot is None:
             return
+        self.cursor, self.seq = snapshot.head, snapshot.seq
         if self.request.snapshot:
             yield self._reset("expired", snapshot.floor) + self._state(snapshot)
         else:
-            self.cursor, self.seq = snapshot.head, snapshot.seq
             yield self._reset("expired", snapshot.floor, snapshot.id)
 
     def _chunk(self, events: Sequence[LoggedEvent]) -> bytes:

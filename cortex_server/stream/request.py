@@ -27,7 +27,7 @@ class StreamRequest:
             admin=grant.is_admin,
             types=None if self.dashboard else self.types,
             ticket=grant.ticket or self.ticket,
-            deltas=self.deltas,
+            deltas=None if self.dashboard else self.deltas,
         )
 
     @property

@@ -6,8 +6,11 @@ server, is what bounds the time in which a reader must take a byte, and what not
 the client has gone. Without such a socket (the test client) the stream is an ordinary body.
 """
 
+import fcntl
 import socket
 import struct
+import sys
+import termios
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -88,13 +91,14 @@ def _serve(
     started = monotonic()
     body = stream.frames()
     try:
-        _set_options(sock, stall_s)
+        _set_options(sock)
+        writer = _Writer(sock, stall_s)
         lines = [f"{name}: {value}\r\n" for name, value in headers]
         head = "HTTP/1.1 200 OK\r\n" + "".join(lines) + "Connection: close\r\n\r\n"
-        _send(sock, head.encode("latin-1"), stall_s)
+        writer.send(head.encode("latin-1"))
         with _watching(sock, stream.leave):
             for chunk in body:
-                _send(sock, chunk, stall_s)
+                writer.send(chunk)
     except Stalled:
         stream.cause = "stalled"
         # Closing would leave the unread rest in the kernel until the reader takes it.
@@ -119,32 +123,58 @@ def _serve(
         )
 
 
-def _set_options(sock: socket.socket, stall_s: float) -> None:
-    sock.settimeout(stall_s)
+def _set_options(sock: socket.socket) -> None:
     options = [
         (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
         (socket.IPPROTO_TCP, "TCP_NOTSENT_LOWAT", _UNSENT_MAX),
-        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", int(stall_s * 1000)),
     ]
     for level, name, value in options:
         if hasattr(socket, name) and sock.family != socket.AF_UNIX:
             sock.setsockopt(level, getattr(socket, name), value)
 
 
-def _send(sock: socket.socket, content: bytes, stall_s: float) -> None:
-    """Send all of it in pieces. Raises Stalled when no byte is accepted for `stall_s`."""
-    rest = memoryview(content)
-    progress_at = monotonic()
-    while rest:
-        try:
-            sent = sock.send(rest[:CHUNK_BYTES])
-        except TimeoutError as error:
-            raise Stalled from error
-        if sent:
-            progress_at = monotonic()
+class _Writer:
+    """Writes to one reader, and knows since when it has taken nothing.
+
+    What counts is what the other side has acknowledged, also between two writes: so a reader of a
+    few bytes a second lives, and one whose network is gone is found by the heartbeats. Neither the
+    socket becoming writable (late, by design of TCP_NOTSENT_LOWAT) nor TCP_USER_TIMEOUT (it runs
+    on while the reader's window opens and closes) tells these two apart.
+    """
+
+    def __init__(self, sock: socket.socket, stall_s: float) -> None:
+        sock.settimeout(stall_s / 4)  # how often to look while the kernel takes nothing
+        self._sock = sock
+        self._stall_s = stall_s
+        self._written = 0
+        self._taken = 0
+        self._taken_at = monotonic()
+
+    def send(self, content: bytes) -> None:
+        """Send all of it in pieces. Raises Stalled when nothing is taken for `stall_s`."""
+        rest = memoryview(content)
+        while rest:
+            self._check()
+            try:
+                sent = self._sock.send(rest[:CHUNK_BYTES])
+            except TimeoutError:
+                continue
+            self._written += sent
             rest = rest[sent:]
-        elif monotonic() - progress_at > stall_s:
+
+    def _check(self) -> None:
+        waiting = _unacknowledged(self._sock)
+        taken = self._written - waiting
+        if taken > self._taken or not waiting:
+            self._taken, self._taken_at = taken, monotonic()
+        elif monotonic() - self._taken_at >= self._stall_s:
             raise Stalled
+
+
+def _unacknowledged(sock: socket.socket) -> int:
+    """Bytes in the kernel that the other side has not acknowledged."""
+    answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
+    return int.from_bytes(answer, sys.byteorder)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 import queue
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -22,6 +23,7 @@ class FakeServer:
         self.log: list[tuple[int, bytes]] = []
         self.requests: list[tuple[str, str, Any]] = []
         self.refuse_moves: dict[str, Any] | None = None
+        self.projects = [self.board["project"]]
         self.comments: list[dict[str, Any]] = []
         self.messages: list[dict[str, Any]] = []
         self.streams: dict[queue.SimpleQueue[bytes | None], str] = {}
@@ -109,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/api/projects/CTX/board":
             self._answer(state.board)
         elif path == "/api/projects":
-            self._answer({"items": [state.board["project"]], "next_cursor": None})
+            self._answer({"items": state.projects, "next_cursor": None})
         elif path.endswith("/comments"):
             self._answer({"items": state.comments, "next_cursor": None})
         elif path.endswith("/messages"):
@@ -119,10 +121,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif path.endswith("/sessions"):
             self._answer({"items": state.board["sessions"], "next_cursor": None})
         elif "/messages/" in path:
-            self._answer(next(m for m in state.messages if path.endswith(m["id"])))
+            self._answer_one(m for m in state.messages if path.endswith(m["id"]))
         else:
             wanted = path.rsplit("/", 1)[1]
-            self._answer(next(t for t in state.board["tickets"] if wanted in (t["id"], t["key"])))
+            self._answer_one(t for t in state.board["tickets"] if wanted in (t["id"], t["key"]))
 
     def do_POST(self) -> None:
         state = self.server_state
@@ -145,6 +147,14 @@ class _Handler(BaseHTTPRequestHandler):
             state.board["tickets"].append(made)
             state.publish("ticket.created", made)
             self._answer(made, 201)
+
+    def _answer_one(self, found: Iterator[Any]) -> None:
+        problem = {"status": 404, "code": "not_found", "title": "Not found", "detail": "Not here."}
+        one = next(found, None)
+        if one is None:
+            self._answer(problem, 404, "application/problem+json")
+        else:
+            self._answer(one)
 
     def _answer(self, body: Any, status: int = 200, kind: str = "application/json") -> None:
         sent = json.dumps(body).encode()

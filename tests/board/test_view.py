@@ -44,8 +44,8 @@ def assert_sound(model, width, height):
 # --- anything, at any size
 
 KEYS = st.sampled_from(
-    [*"hjklgGHLJKmncyzrFp/?[]f!5x ", "enter", "esc", "ctrl-d", "ctrl-u", "pgdn", "pgup", "backspace",
-     "ctrl-w", "left", "right", "home", "end", "tab", "日"]
+    [*"hjklgGHLJKmncyzrFp/?[]f!5x ", "enter", "esc", "ctrl-d", "ctrl-u", "pgdn", "pgup",
+     "backspace", "ctrl-w", "left", "right", "home", "end", "tab", "日"]
 )  # fmt: skip
 NUMBERS = st.integers(1, 6)
 STATUSES = st.sampled_from(["backlog", "progress", "review", "done", "unknown"])
@@ -82,9 +82,10 @@ def incoming(draw):
         message = Message.read(streaming(draw(NASTY)))
         return draw(
             st.sampled_from(
-                [m.Moved(ticket), m.MoveRefused(ticket.id, "no", ticket), m.MoveRefused(ticket.id, "no"),
-                 m.Created(ticket), m.ThreadLoaded("s1", (message,)), m.MessageLoaded(message),
-                 loaded(), m.LoadFailed("s1", "x", "m1"), m.ProjectsLoaded((("CTX", "C"), ("B", "b")))]
+                [m.Moved(ticket), m.MoveRefused(ticket.id, "no", ticket), loaded(),
+                 m.MoveRefused(ticket.id, "no"), m.Created(ticket), m.MessageLoaded(message),
+                 m.ThreadLoaded("s1", (message,)), m.LoadFailed("s1", "x", "m1"),
+                 m.ProjectsLoaded((("CTX", "C"), ("B", "b")))]
             )
         )  # fmt: skip
     if kind == "stream":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -51,6 +52,23 @@ def test_every_command_and_option_is_documented() -> None:
         usage, _, rest = block.strip().partition("\n\n")
         assert usage.startswith("Usage: cortex")
         assert not rest.startswith("Options:"), f"no help: {usage}"
+
+
+def commands(ctx: click.Context) -> Iterator[click.Context]:
+    yield ctx
+    if isinstance(ctx.command, click.Group):
+        for name in ctx.command.list_commands(ctx):
+            command = ctx.command.get_command(ctx, name)
+            assert command is not None
+            yield from commands(click.Context(command, parent=ctx, info_name=name))
+
+
+def test_every_command_and_every_option_says_what_it_does() -> None:
+    for ctx in commands(click.Context(cli, info_name="cortex")):
+        assert ctx.command.help, ctx.command_path
+        for parameter in ctx.command.params:
+            if isinstance(parameter, click.Option) and not parameter.hidden:
+                assert parameter.help, f"{ctx.command_path} {parameter.opts[0]}"
 
 
 def test_the_reference_is_the_same_on_every_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

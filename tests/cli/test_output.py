@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortex_cli import output
@@ -19,6 +19,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_printed_json_is_printable_and_the_same_json(value: Any) -> None:
     shown = output.to_json(value, indent=2)

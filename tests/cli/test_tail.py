@@ -14,6 +14,7 @@ from cortex_cli import sdk, tail
 from cortex_cli.failures import Failed
 
 HELLO = sdk.Connected("e", 5, 0, "client", "2026-01-26T15:53:01.000000Z", 15.0, False, "0.1.0")
+RESUMED = sdk.Connected("e", 5, 0, "client", HELLO.server_time, 15.0, True, "0.1.0")
 
 
 def event(position: int, kind: str = "ticket.moved", **payload: Any) -> sdk.Event:
@@ -41,7 +42,7 @@ class Played(sdk.EventStream):
 
 def follow(
     *values: sdk.Value, cursor: Path | None = None, count: int | None = None,
-    started_at: str | None = None, emit: tail.Emit = tail.json_line,
+    started_at: str = "e.5", emit: tail.Emit = tail.json_line,
 ) -> int:  # fmt: skip
     file = tail.CursorFile(cursor) if cursor else None
     return tail.Tail(emit, file, count).follow(Played(values), started_at)
@@ -86,8 +87,8 @@ def test_the_cursor_is_stored_from_the_start_and_moves_with_events_and_heartbeat
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "cursor"
-    follow(HELLO, cursor=file)
-    assert file.read_text() == "e.5\n"
+    follow(RESUMED, cursor=file, started_at="e.4")
+    assert file.read_text() == "e.4\n"
     follow(event(6), cursor=file)
     assert file.read_text() == "e.6\n"
     follow(sdk.Heartbeat("e.9", "", 9, None), cursor=file)
@@ -95,7 +96,7 @@ def test_the_cursor_is_stored_from_the_start_and_moves_with_events_and_heartbeat
     assert [path.name for path in tmp_path.iterdir()] == ["cursor"]
 
 
-def test_a_greeting_does_not_move_a_cursor_that_was_given(tmp_path: Path) -> None:
+def test_a_cursor_that_cannot_be_served_moves_only_after_that_was_told(tmp_path: Path) -> None:
     file = tmp_path / "cursor"
     follow(HELLO, cursor=file, started_at="e.1")
     assert not file.exists()

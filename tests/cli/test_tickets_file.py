@@ -187,7 +187,7 @@ tickets = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(tickets)
 def test_a_ticket_survives_the_way_through_a_file(ticket: dict[str, Any]) -> None:
     content = render(ticket)
@@ -197,7 +197,7 @@ def test_a_ticket_survives_the_way_through_a_file(ticket: dict[str, Any]) -> Non
     assert render({**ticket, **fields(content)}) == content
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(tickets)
 def test_other_programs_can_read_the_front_matter(ticket: dict[str, Any]) -> None:
     _, header, body = render(ticket).decode().split("---\n", 2)
@@ -207,7 +207,7 @@ def test_other_programs_can_read_the_front_matter(ticket: dict[str, Any]) -> Non
     assert body.endswith(ticket["body"]) or "---\n" in ticket["body"] + header
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(tickets)
 def test_a_draft_that_is_not_edited_changes_nothing(ticket: dict[str, Any]) -> None:
     draft = tickets_file.render_draft(ticket)
@@ -218,7 +218,7 @@ def test_a_draft_that_is_not_edited_changes_nothing(ticket: dict[str, Any]) -> N
     assert found["body"] == ticket["body"]
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from([b"", b"---\n", b"---\ntitle: T\n"]))
 def test_any_bytes_are_a_ticket_or_are_refused(content: bytes, head: bytes) -> None:
     try:

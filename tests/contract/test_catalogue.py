@@ -12,11 +12,11 @@ from cortex_cli import sdk
 from cortex_server.events import EVENTS
 from tests.contract.catalogue_actions import ACTIONS, World
 from tests.support.follower import Follower
-from tests.support.server import ROOT, Server, wait_for
+from tests.support.server import GUNICORN, Server, wait_for
 
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 NOT_IN_EVENTS = {"position"}  # derived, so only in answers
-DELTA_DEADLINE_S = 3
+MISSING_S = 3.0  # what has not come by then is missing
 _names = itertools.count(1)
 
 
@@ -52,7 +52,7 @@ class Stage:
         def found() -> list[sdk.Event]:
             return [e for e in self.follower.events if e.payload.get("key") == key]
 
-        return wait_for(found, "the mark")[0]
+        return wait_for(found, "the mark", MISSING_S)[0]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def run(event: str, stage: Stage) -> None:
     world: World = stage
     path = ACTIONS[event](world)
     if EVENTS[event].ephemeral:
-        check_delta(stage, stage.follower.wait_for(sdk.Delta, seen + 1, DELTA_DEADLINE_S)[-1], path)
+        check_delta(stage, stage.follower.wait_for(sdk.Delta, seen + 1, MISSING_S)[-1], path)
         return
     for caused in stage.caused:
         check_envelope(stage, caused)
@@ -88,7 +88,9 @@ def check_envelope(stage: Stage, event: sdk.Event) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", event.at)
     assert event.gap == 0
     noun = event.type.partition(".")[0]
-    assert event.project == (None if noun == "team" else event.payload.get("project", event.project))
+    assert event.project == (
+        None if noun == "team" else event.payload.get("project", event.project)
+    )
     assert (event.seq is None) == (event.project is None)
     if noun == "ticket":
         assert event.ticket == event.payload["key"]
@@ -119,13 +121,17 @@ def check_delta(stage: Stage, delta: sdk.Delta, path: str) -> None:
     message = stage.server.api("GET", path).json()
     part = message["parts"][delta.payload["part"]]
     assert part["text"][delta.payload["offset"] :] == delta.payload["text"] == "lo"
-    assert (message["session"], message["id"]) == (delta.payload["session"], delta.payload["message"])
+    assert (message["session"], message["id"]) == (
+        delta.payload["session"],
+        delta.payload["message"],
+    )
 
 
 def test_every_type_has_an_action_and_every_action_a_type():
     assert ACTIONS.keys() == EVENTS.keys()
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("event", EVENTS)
 def test_an_action_brings_the_event_to_a_subscriber(event: str, stage: Stage):
     run(event, stage)
@@ -134,9 +140,9 @@ def test_an_action_brings_the_event_to_a_subscriber(event: str, stage: Stage):
 @pytest.mark.e2e
 def test_removing_any_one_emission_turns_the_test_red(tmp_path: Path):
     server = Server(tmp_path)
-    server.command = ("gunicorn", "-c", "tests/support/muted.conf.py")
+    server.command = (*GUNICORN, "tests/support/muted.conf.py")
     muted = tmp_path / "muted"
-    server.env |= {"MUTED_FILE": str(muted), "PATH": str(ROOT / ".venv/bin")}
+    server.env["MUTED_FILE"] = str(muted)
     server.start()
     try:
         with Follower(server, deltas="*", snapshot=False) as follower:

@@ -38,6 +38,8 @@ class Subscriber:
         self.start = self.cursor
         self.received: list[tuple[int, int]] = []
         self.resets = 0
+        self.ended = False
+        self.asked_pause_s = 0.0
         self.sock: socket.socket | None = None
         self.greeted = False
 
@@ -50,7 +52,8 @@ class Subscriber:
             finally:
                 self.hang_up()
             self.crowd.waiting.wait()  # set unless the crowd is told to stay away
-            gevent.sleep(random.random() * MAX_PAUSE_S)
+            gevent.sleep(self.asked_pause_s or random.random() * MAX_PAUSE_S)
+            self.asked_pause_s = 0.0
 
     def _follow(self) -> None:
         self.sock = sock = socket.create_connection(("127.0.0.1", self.crowd.port), timeout=20)
@@ -86,6 +89,8 @@ class Subscriber:
             self.greeted = True
         elif event == "end":
             end = json.loads(fields[b"data"])
+            self.ended = True
+            self.asked_pause_s = end["reconnect_in_ms"] / 1000
             self.crowd.ends[f"{end['reason']} {str(end['reconnect']).lower()}"] += 1
         elif event == "reset":
             self.resets += 1
@@ -148,6 +153,7 @@ class Crowd:
             "connects": self.connects,
             "cuts": self.cuts,
             "ends": self.ends,
+            "told": sum(member.ended for member in self.members),
             "losses": self.losses,
             "statuses": self.statuses,
             "resets": sum(member.resets for member in self.members),

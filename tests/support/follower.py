@@ -15,7 +15,8 @@ class Follower:
 
     def __init__(self, server: Server, dashboard: bool = False, **options: Any) -> None:
         self.values: list[sdk.Value] = []
-        self._client = sdk.CortexClient(server.url, options.pop("token", server.token))
+        url = options.pop("url", server.url)
+        self._client = sdk.CortexClient(url, options.pop("token", server.token))
         open_stream = self._client.dashboard if dashboard else self._client.events
         self.stream = open_stream(**options)
         self._thread = threading.Thread(target=self._follow, daemon=True)

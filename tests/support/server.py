@@ -16,6 +16,7 @@ import requests
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEADLINE_S = 20.0
+GUNICORN = (str(Path(sys.executable).with_name("gunicorn")), "-c")
 
 T = TypeVar("T")
 

@@ -74,6 +74,9 @@ class Wire:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         self.sock.close()
 
     def send(self, content: bytes) -> "Wire":

@@ -1,7 +1,7 @@
 """A store on each database, a project with a ticket in it, and what the log says happened."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from cortex_server.domains import projects, tickets
 from cortex_server.events.objects import Actor, Project, Ticket
 from cortex_server.store import Store
 from tests.support.clocks import ManualClock
-from tests.support.databases import fresh_postgres, fresh_sqlite, make_store
+from tests.support.databases import empty_engine
 
 ALICE = Actor(kind="user", name="alice")
 BOB = Actor(kind="agent", name="bob")
@@ -23,12 +23,8 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store(request: pytest.FixtureRequest, tmp_path, clock) -> Iterator[Store]:
-    fresh = fresh_sqlite(tmp_path) if request.param == "sqlite" else fresh_postgres()
-    with fresh as url:
-        made = make_store(url, clock)
-        yield made
-        made.engine.dispose()
+def store(request: pytest.FixtureRequest, clock: ManualClock) -> Store:
+    return Store(empty_engine(request.param), clock)
 
 
 @pytest.fixture

@@ -1,0 +1,183 @@
+"""Stopping and reloading with 200 open streams, and what must never serve one file twice."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support.crowd import Crowd, Place, assert_received_exactly_the_log, read_log
+from tests.support.server import GUNICORN, ROOT, Server, free_port, wait_for
+from tests.support.wire import Stream, Wire
+from tests.support.writers import Writer, assert_ledger_holds, writing
+
+pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(120)]
+
+STREAMS = 200
+GRACE_S = 10  # the default of CORTEX_GRACEFUL_S
+
+
+@pytest.fixture
+def board(server: Server) -> Server:
+    server.make("/projects", key="CTX", name="Cortex")
+    return server
+
+
+@pytest.fixture
+def crowd(board: Server):
+    """200 streams: boards, and the firehose."""
+    state = board.api("GET", "/projects/CTX/board").json()
+    cursor = f"{state['epoch']}.{state['head']}"
+    with Crowd(board, [Place(("CTX", None)[n % 2], cursor) for n in range(STREAMS)]) as crowd:
+        crowd.wait_until_live()
+        yield crowd
+
+
+def closed_by_drain(server: Server) -> int:
+    return sum(line["cause"] == "drain" for line in server.logged("stream_closed"))
+
+
+def test_sigterm_tells_every_stream_and_runs_every_finally(board: Server, crowd: Crowd):
+    crowd.ask("hold")
+    began = time.monotonic()
+    board.stop()
+    assert time.monotonic() - began < GRACE_S / 2
+    assert board.process.returncode == 0
+    assert crowd.ask("status")["ends"] == {"drain true": STREAMS}
+    assert closed_by_drain(board) == STREAMS
+    assert "graceful timeout" not in board.whole_log()
+    assert "Traceback" not in board.whole_log()
+
+
+def test_a_dashboard_is_told_too(board: Server):
+    with Stream(board, "/events/dashboard") as stream:
+        stream.next("dashboard_overview")
+        board.signal(signal.SIGTERM)
+        assert stream.next("end").data["reason"] == "drain"
+    board.process.wait(GRACE_S)
+
+
+def test_sighup_tells_all_and_they_come_back_without_a_gap(
+    board: Server, crowd: Crowd, tmp_path: Path
+):
+    old = board.worker
+    connects = crowd.ask("status")["connects"]
+    with writing([Writer(board, "CTX", pause_s=0.005) for _ in range(4)]) as writers:
+        wait_for(lambda: all(writer.tickets for writer in writers), "all write")
+        board.signal(signal.SIGHUP)
+        wait_for(lambda: board.worker_pids() != [old] and len(board.worker_pids()) == 1, "reload")
+        crowd.wait_until_live()
+        written = [len(writer.tickets) for writer in writers]
+        wait_for(
+            lambda: all(len(w.tickets) > n for w, n in zip(writers, written, strict=True)),
+            "all write again",
+        )
+
+    assert board.worker != old
+    status = crowd.ask("status")
+    assert status["told"] == STREAMS
+    # Who comes back while the old worker still accepts is told once more.
+    assert status["ends"] == {"drain true": closed_by_drain(board)}
+    assert status["connects"] >= connects + STREAMS
+    assert status["resets"] == 0
+    board.make("/teams", key="last", name="The end, for everyone")
+    log = read_log(board.database)
+    crowd.wait_until_at(log[-1].position)
+    assert_received_exactly_the_log(crowd.report(tmp_path), log)
+    assert_ledger_holds(board, writers)
+    assert "Traceback" not in board.whole_log()
+
+
+def test_idle_connections_hold_up_neither_a_reload_nor_a_stop(board: Server):
+    old = board.worker
+    with requests.Session() as idle, Wire(board):
+        assert idle.get(board.url + "/healthz", timeout=5).ok
+        board.signal(signal.SIGHUP)
+        wait_for(lambda: board.worker_pids() not in ([old], []), "the new worker")
+        wait_for(lambda: not Path(f"/proc/{old}").exists(), "the old one ends", 4)
+        assert idle.get(board.url + "/healthz", timeout=5).ok
+        began = time.monotonic()
+        board.stop()
+        assert time.monotonic() - began < 4
+
+
+def run_second(server: Server, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    env = server.env | {"CORTEX_PORT": str(free_port())}
+    return subprocess.run(
+        command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False
+    )
+
+
+SERVE = (sys.executable, "-m", "cortex_server", "serve")
+GUNICORN_CONF = (*GUNICORN, "gunicorn.conf.py")
+
+
+@pytest.mark.parametrize("command", [SERVE, GUNICORN_CONF], ids=["serve", "gunicorn"])
+def test_a_second_server_on_the_same_file_is_refused_at_once(board: Server, command):
+    began = time.monotonic()
+    second = run_second(board, command)
+    assert time.monotonic() - began < 5
+    assert second.returncode != 0
+    said = second.stdout + second.stderr
+    assert f"{board.database} is in use by process {board.worker}" in said
+    assert "Stop that server first" in said
+    assert "Traceback" not in said
+    assert board.make("/projects/CTX/tickets", title="The first goes on")
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"), [(("-w", "3"), "this version runs one"), (("-k", "sync"), "gevent")]
+)
+def test_options_of_gunicorn_that_cannot_work_are_refused_at_once(tmp_path: Path, option, reason):
+    done = run_second(Server(tmp_path), (*GUNICORN_CONF, *option))
+    assert done.returncode != 0
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_after_kill_9_the_next_server_starts_at_once(board: Server, tmp_path: Path):
+    key = board.make("/projects/CTX/tickets", title="Kept")["key"]
+    board.kill()
+    second = Server(board.directory)
+    second.start()
+    try:
+        assert second.api("GET", f"/tickets/{key}").json()["title"] == "Kept"
+        with Stream(second, project="CTX") as stream:
+            assert stream.next("state").data["tickets"][0]["key"] == key
+    finally:
+        second.stop()
+
+
+def test_only_the_master_killed_leaves_no_second_writer(board: Server):
+    """Its worker notices, drains and goes; until then a new server is refused."""
+    worker = board.worker
+    with Stream(board, project="CTX") as stream:
+        stream.next("state")
+        board.process.kill()
+        board.process.wait()
+        wait_for(lambda: not Path(f"/proc/{worker}").exists(), "the orphan ends", 10)
+    board.start()
+    assert board.make("/projects/CTX/tickets", title="On")
+
+
+def test_gunicorn_with_the_conf_file_serves_the_same_and_its_own_options_win(tmp_path: Path):
+    server, other = Server(tmp_path), free_port()
+    server.command = (*GUNICORN_CONF, "-b", f"127.0.0.1:{other}")
+    bound = server.port
+    server.port, server.url = other, f"http://127.0.0.1:{other}"
+    server.start()
+    try:
+        server.make("/projects", key="CTX", name="Cortex")
+        with Stream(server, project="CTX") as stream:
+            assert stream.next("state").data["project"]["key"] == "CTX"
+            server.make("/projects/CTX/tickets", title="Seen")
+            assert stream.next().event == "ticket.created"
+            server.signal(signal.SIGTERM)
+            assert stream.next("end").data["reason"] == "drain"
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"http://127.0.0.1:{bound}/healthz", timeout=5)
+    finally:
+        server.stop()

@@ -1,0 +1,191 @@
+"""The server's services without a server: a bus that is fed, and streams read in greenlets."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from gevent.event import Event
+
+from cortex_server import log, signals
+from cortex_server.auth import Grant
+from cortex_server.bus import Bus
+from cortex_server.config import Config
+from cortex_server.domains import tokens
+from cortex_server.domains.last_used import LastUsed
+from cortex_server.domains.live import LiveText
+from cortex_server.events import EVENTS
+from cortex_server.events.objects import Actor, Role
+from cortex_server.log import LoggedEvent
+from cortex_server.metrics import Metrics
+from cortex_server.registry import StreamRegistry
+from cortex_server.services import Services
+from cortex_server.snapshots import Snapshots
+from cortex_server.store import Store
+from cortex_server.stream.base import Stream
+from cortex_server.stream.dashboard import DashboardStream
+from cortex_server.stream.events import EventStream
+from cortex_server.stream.request import StreamRequest
+from tests.support.clocks import ManualClock
+from tests.support.wire import Frame, parse_frame
+
+DEADLINE_S = 10.0
+ALICE = Actor(kind="user", name="alice")
+TURNS = 30  # of the loop without anything new, after which nothing will come by itself
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    """Let the greenlets run until `condition` gives something true; fails with `what` otherwise."""
+    give_up = time.monotonic() + DEADLINE_S
+    while not (found := condition()):
+        assert time.monotonic() < give_up, f"not within {DEADLINE_S} s: {what}"
+        gevent.sleep(0)
+    return found
+
+
+class InProcess:
+    """services, and tokens and streams on them. Settings are those of the configuration."""
+
+    def __init__(self, store: Store, clock: ManualClock, config: Config) -> None:
+        with store.read() as tx:
+            epoch = log.state(tx.conn).epoch
+        metrics = Metrics()
+        self.clock = clock
+        self.store = store
+        self.services = Services(
+            config=config,
+            clock=clock,
+            store=store,
+            bus=Bus(store.published, config.queue_size, config.queue_bytes, metrics),
+            live=LiveText(),
+            last_used=LastUsed(),
+            snapshots=Snapshots(store),
+            streams=StreamRegistry(store, config.max_streams),
+            metrics=metrics,
+            epoch=epoch,
+            version="0",
+        )
+        self.readers: list[Reader] = []
+        for name in EVENTS:
+            signals.event(name).connect(self._feed, sender=store)
+
+    def _feed(self, _store: Store, event: LoggedEvent) -> None:
+        self.services.bus.publish(event)
+
+    def grant(
+        self,
+        role: Role = "admin",
+        projects: list[str] | None = None,
+        ticket: str | None = None,
+        expires_in_s: float | None = None,
+    ) -> Grant:
+        """The grant of a new token."""
+        from cortex_server.auth import grant_for
+
+        fields: dict[str, Any] = {"name": "t", "role": role, "expires_in_s": expires_in_s}
+        fields |= {"projects": projects} if projects else {}
+        fields |= {"ticket": ticket} if ticket else {}
+        with self.store.write(ALICE) as tx:
+            made = tokens.create(tx, fields)
+        with self.store.read() as tx:
+            return grant_for(tx, made.secret)
+
+    def open(
+        self, project: str | None = None, grant: Grant | None = None, **asked: Any
+    ) -> "Reader":
+        """Open a stream and read what it has to say at once. slow=True: take one chunk only."""
+        slow = asked.pop("slow", False)
+        kind: type[Stream] = DashboardStream if asked.get("dashboard") else EventStream
+        request = StreamRequest(client_id="c1", project=project, **asked)
+        reader = Reader(kind(self.services, grant or self.grant(), request), self.clock, slow)
+        self.readers.append(reader)
+        reader.settle()
+        return reader
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.services.metrics.registry.get_sample_value(name, labels) or 0.0
+
+    def close(self) -> None:
+        gevent.killall([reader.greenlet for reader in self.readers])
+
+
+class Reader:
+    """Reads a stream in a greenlet of its own, as fast as it comes or one chunk at a time."""
+
+    def __init__(self, stream: Stream, clock: ManualClock, slow: bool) -> None:
+        self.stream = stream
+        self.clock = clock
+        self.chunks: list[bytes] = []
+        self._ready = Event()
+        if not slow:
+            self._ready.set()
+        self.greenlet = gevent.spawn(self._read)
+
+    def _read(self) -> None:
+        body = self.stream.frames()
+        try:
+            for chunk in body:
+                self.chunks.append(chunk)
+                self._ready.wait()
+        finally:
+            body.close()  # type: ignore[attr-defined]
+
+    @property
+    def frames(self) -> list[Frame]:
+        """Every frame so far, without `retry:`."""
+        raw = b"".join(self.chunks)
+        assert not raw or raw.endswith(b"\n\n"), "a chunk ends in the middle of a frame"
+        frames = [parse_frame(part) for part in raw.split(b"\n\n")[:-1]]
+        return [frame for frame in frames if frame.event]
+
+    @property
+    def names(self) -> list[str]:
+        return [str(frame.event) for frame in self.frames]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The data of the frames that are logged events."""
+        return [frame.data for frame in self.frames if frame.event in EVENTS and frame.id]
+
+    @property
+    def positions(self) -> list[int]:
+        return [position_of(event["id"]) for event in self.events]
+
+    @property
+    def last(self) -> Frame:
+        return self.frames[-1]
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.greenlet.dead)
+
+    def of(self, name: str) -> list[Frame]:
+        return [frame for frame in self.frames if frame.event == name]
+
+    def settle(self) -> "Reader":
+        """Let everything run until nothing more comes by itself."""
+        quiet = 0
+        while quiet < TURNS:
+            before = len(self.chunks)
+            gevent.sleep(0)
+            quiet = 0 if len(self.chunks) > before else quiet + 1
+        return self
+
+    def later(self, seconds: float) -> "Reader":
+        """Move the clock, and wake the stream as its own timer would."""
+        self.clock.advance(seconds)
+        if self.stream.subscriber:
+            self.stream.subscriber.wake()
+        return self.settle()
+
+    def pause(self) -> None:
+        """Take no further chunk: the client's buffers are full."""
+        self._ready.clear()
+
+    def go_on(self) -> "Reader":
+        self._ready.set()
+        return self.settle()
+
+
+def position_of(event_id: str) -> int:
+    return int(event_id.rpartition(".")[2])

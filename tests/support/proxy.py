@@ -1,0 +1,78 @@
+"""A TCP proxy that breaks connections, anywhere in a frame."""
+
+import contextlib
+import random
+import socket
+import threading
+from types import TracebackType
+
+from tests.support.server import Server
+
+
+class BreakingProxy:
+    """url: where clients connect · open: connections. `cut` breaks one of them."""
+
+    def __init__(self, server: Server, port: int) -> None:
+        self._target = ("127.0.0.1", server.port)
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self.url = f"http://127.0.0.1:{port}"
+        self.open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> "BreakingProxy":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        while self.cut():
+            pass
+
+    def cut(self) -> bool:
+        """Break a random connection; False when there is none."""
+        with self._lock:
+            if not self.open:
+                return False
+            found = random.choice(list(self.open))
+            self.open.discard(found)
+        with contextlib.suppress(OSError):
+            found.shutdown(socket.SHUT_RDWR)
+        return True
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            with socket.create_connection(self._target) as upstream:
+                with self._lock:
+                    self.open.add(upstream)
+                up = threading.Thread(target=_pump, args=(client, upstream), daemon=True)
+                up.start()
+                # In small and uneven pieces, so that a cut falls into the middle of a frame.
+                _pump(upstream, client, pieces=True)
+                with contextlib.suppress(OSError):
+                    client.shutdown(socket.SHUT_RDWR)
+                up.join()
+                with self._lock:
+                    self.open.discard(upstream)
+
+
+def _pump(source: socket.socket, sink: socket.socket, pieces: bool = False) -> None:
+    with contextlib.suppress(OSError):
+        while chunk := source.recv(random.randrange(1, 500) if pieces else 65_536):
+            sink.sendall(chunk)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_RDWR)
