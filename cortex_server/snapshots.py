@@ -163,7 +163,7 @@ def _counts(tx: ReadTx, query: Select[Any]) -> dict[str, int]:
 
 def _throughput(tx: ReadTx, project: Project) -> dict[str, int]:
     """How many tickets entered the done column in each span; each counts once."""
-    done = settings.project_values(tx, project.key).get("done_column") or project.columns[-1].name
+    done = settings.project_values(tx, project)["done_column"]
     events = schema.events
     entered = (events.c.project == project.key) & (events.c.type == "ticket.moved")
     now = parse_iso(tx.now)

@@ -22,6 +22,7 @@ from .errors import CortexError, Redirected, StreamError, Unreachable
 READ_BYTES = 65536
 _LONGEST_REFUSAL = 1024 * 1024
 _MOST_REDIRECTS = 5
+_BODILESS = frozenset({204, 304})
 _KEEPS_METHOD = frozenset({307, 308})
 _REDIRECTS = frozenset({301, 302, 303}) | _KEEPS_METHOD
 _FAILURES = (requests.RequestException, HTTPError, OSError, ValueError)
@@ -73,9 +74,17 @@ def exchange(session: requests.Session, call: Call) -> Reply:
     """
     try:
         with _send(session, call, stream=False) as response:
-            return Reply(response.status_code, response.headers, response.content)
+            reply = Reply(response.status_code, response.headers, response.content)
     except _FAILURES as error:
         raise unreachable(call, error) from None
+    if not reply.content and reply.status not in _BODILESS and not _has_length(reply.headers):
+        # http.client takes a head that was cut off for a whole one, with fewer fields.
+        raise unreachable(call, ConnectionError())
+    return reply
+
+
+def _has_length(headers: Mapping[str, str]) -> bool:
+    return "Content-Length" in headers or "Transfer-Encoding" in headers
 
 
 class Connection:

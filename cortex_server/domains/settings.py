@@ -113,9 +113,8 @@ def patch(
     return after
 
 
-def project_values(tx: ReadTx, project_key: str) -> dict[str, Any]:
+def project_values(tx: ReadTx, project: Project) -> dict[str, Any]:
     """The project's settings as they count: complete, and done_column is one that exists."""
-    project = project_rows.get(tx, project_key)
     values = dict(_settings(project, _stored(tx, project)[0], 1, None).values)
     values["done_column"] = values["done_column"] or project.columns[-1].name
     return values

@@ -79,7 +79,7 @@ def create(tx: WriteTx, project: Project, fields: dict[str, Any]) -> Ticket:
     labels = label_rows.ensure(tx, project.key, fields.get("labels", []))
     number = project_rows.next_ticket_number(tx, project)
     key = f"{project.key}-{number}"
-    defaults = DEFAULTS | _project_defaults(tx, project.key)
+    defaults = DEFAULTS | _project_defaults(tx, project)
     plain = {name: fields.get(name, default) for name, default in defaults.items()}
     values = plain | {
         "key": key, "id": ticket_id, "project": project.key, "number": number,
@@ -192,7 +192,7 @@ def leave_columns(tx: WriteTx, project: Project, gone: list[str], target: str | 
             _emit_changes(tx, ticket, updated, [], [])
 
 
-def _project_defaults(tx: ReadTx, project: str) -> dict[str, Any]:
+def _project_defaults(tx: ReadTx, project: Project) -> dict[str, Any]:
     values = settings.project_values(tx, project)
     return {"type": values["default_type"], "priority": values["default_priority"]}
 

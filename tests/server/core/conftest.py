@@ -66,6 +66,32 @@ def ticket(do: Do, project: Project) -> Ticket:
     return made
 
 
+@pytest.fixture
+def make(do: Do, project: Project) -> Do:
+    """Create a ticket with these fields."""
+
+    def call(title: str = "x", **fields: Any) -> Any:
+        return do(tickets.create, project, {"title": title, **fields})
+
+    return call
+
+
+@pytest.fixture
+def patch(do: Do) -> Do:
+    """Change a ticket: patch(ticket, title="New")."""
+
+    def call(ticket: Ticket, revision: int | None = None, **changes: Any) -> Any:
+        return do(tickets.patch, ticket, changes, revision)
+
+    return call
+
+
+@pytest.fixture
+def fresh(see: Do) -> Do:
+    """The ticket as anybody would read it now."""
+    return lambda ref: see(tickets.get, ref)
+
+
 class Happened:
     """Called: the events since the last call, oldest first."""
 

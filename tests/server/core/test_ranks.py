@@ -41,9 +41,9 @@ def test_digits_sort_as_they_count():
 
 
 @pytest.mark.parametrize("at_end", [True, False])
-def test_a_hundred_thousand_cards_at_an_end_keep_short_ranks(at_end):
+def test_thirty_thousand_cards_at_an_end_keep_short_ranks(at_end):
     rank = between(None, None)
-    for _ in range(100_000):
+    for _ in range(30_000):
         new = between(rank, None) if at_end else between(None, rank)
         assert (rank < new) is at_end
         rank = new

@@ -196,7 +196,7 @@ def test_a_stream_that_fails_frees_everything_and_says_so_in_the_metrics(live, m
 def test_opening_and_closing_many_streams_leaves_nothing(live):
     project = live.project()
     grant = live.grant()
-    for _ in range(100):
+    for _ in range(40):
         reader = live.open("CTX", grant=grant)
         reader.greenlet.kill()
         live.readers.clear()

@@ -46,12 +46,12 @@ def test_one_transaction_larger_than_the_queue_arrives_whole(make_live):
     from cortex_server.domains import tickets
 
     with live.store.write(ALICE) as tx:
-        for number in range(50):
+        for number in range(20):
             tickets.create(tx, project, {"title": str(number)})
-    assert reader.settle().positions == list(range(2, 52))
+    assert reader.settle().positions == list(range(2, 22))
 
 
-@pytest.mark.parametrize("size", [0, 1, 2, 7])
+@pytest.mark.parametrize("size", [0, 1, 7])
 def test_writers_that_go_on_while_it_lags_are_all_heard_once_in_order(make_live, size):
     live = make_live(queue_size=size)
     project = live.project()
@@ -83,10 +83,10 @@ def test_writers_that_go_on_while_it_lags_are_all_heard_once_in_order(make_live,
 def test_many_pages_of_the_log_come_in_order_with_filters(make_live, monkeypatch):
     from cortex_server.stream import events
 
-    monkeypatch.setattr(events, "PAGE_BYTES", 3000)
+    monkeypatch.setattr(events, "PAGE_BYTES", 1500)
     live = make_live()
     a, b = live.project("A"), live.project("B")
-    for number in range(40):
+    for number in range(16):
         live.ticket((a, b)[number % 2], str(number))
     epoch = live.services.epoch
     wanted = [e.position for e in events_of(live.store) if e.project == "A"]
@@ -102,13 +102,13 @@ def test_others_get_their_turn_while_a_fast_reader_replays_a_long_log(make_live,
     monkeypatch.setattr(events, "PAGE_BYTES", 1000)
     live = make_live()
     project = live.project()
-    for number in range(30):
+    for number in range(20):
         live.ticket(project, str(number))
     reader = live.open("CTX", cursor=(live.services.epoch, 1), slow=True)
     turns = []
 
     def other():
-        while len(reader.events) < 30:
+        while len(reader.events) < 20:
             turns.append(len(reader.events))
             gevent.sleep(0)
 

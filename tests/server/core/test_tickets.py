@@ -8,7 +8,6 @@ from cortex_server.domains import (
     labels,
     projects,
     settings,
-    ticket_rows,
     tickets,
 )
 from cortex_server.domains.tickets import TicketFilter
@@ -25,30 +24,6 @@ def of(ticket):
 def bare(event):
     """The ticket in a payload, without what the event adds to it."""
     return {name: value for name, value in event["payload"].items() if name not in EXTRA}
-
-
-@pytest.fixture
-def make(do, project):
-    """Create a ticket with these fields."""
-
-    def call(title="x", **fields):
-        return do(tickets.create, project, {"title": title, **fields})
-
-    return call
-
-
-@pytest.fixture
-def patch(do):
-    def call(ticket, revision=None, **changes):
-        return do(tickets.patch, ticket, changes, revision)
-
-    return call
-
-
-@pytest.fixture
-def fresh(see):
-    """The ticket as anybody would read it now."""
-    return lambda ref: see(tickets.get, ref)
 
 
 def test_a_new_ticket_has_defaults_and_is_told_as_it_can_be_read(make, fresh, clock, happened):
@@ -363,67 +338,6 @@ def test_dependencies_are_replaced_and_told(make, patch, happened):
     assert happened.types() == ["ticket.updated"]
     patch(updated, depends_on=[c.key.lower(), b.key])
     assert happened() == []
-
-
-@pytest.fixture
-def several(do, make):
-    other = do(projects.create, {"key": "ZED", "name": "z"})
-    make("apple pie", body="Über ÄPFEL 100%", labels=["Red"], assignee="bob", priority="high")
-    make("pear", type="debug", status="done", labels=["green"])
-    make("old apple", archived=True)
-    do(tickets.create, other, {"title": "zed apple", "labels": ["red"]})
-
-
-def test_tickets_are_listed_by_what_is_asked(several, see):
-    for wanted, expected in (
-        ({}, ["CTX-1", "CTX-2", "ZED-1"]),
-        ({"archived": "any"}, ["CTX-1", "CTX-2", "CTX-3", "ZED-1"]),
-        ({"archived": "true"}, ["CTX-3"]),
-        ({"project": "CTX"}, ["CTX-1", "CTX-2"]),
-        ({"readable": frozenset({"ZED"})}, ["ZED-1"]),
-        ({"readable": frozenset()}, []),
-        ({"readable": frozenset({"ZED"}), "project": "CTX"}, []),
-        ({"label": "RED"}, ["CTX-1", "ZED-1"]),
-        ({"label": "none"}, []),
-        ({"status": "done"}, ["CTX-2"]),
-        ({"type": "debug"}, ["CTX-2"]),
-        ({"priority": "high"}, ["CTX-1"]),
-        ({"assignee": "bob"}, ["CTX-1"]),
-        ({"q": "APPLE"}, ["CTX-1", "ZED-1"]),
-        ({"q": "apple pie"}, ["CTX-1"]),
-        ({"q": "zed-1"}, ["ZED-1"]),
-        ({"q": "100%"}, ["CTX-1"]),
-        ({"q": "%"}, ["CTX-1"]),
-        ({"q": "_"}, []),
-        ({"q": "Über"}, ["CTX-1"]),
-        ({"q": "ÄPFEL"}, ["CTX-1"]),
-        ({"q": "  "}, ["CTX-1", "CTX-2", "ZED-1"]),
-        ({"q": "apple", "archived": "any", "project": "CTX"}, ["CTX-1", "CTX-3"]),
-    ):
-        listing = see(tickets.listing, TicketFilter(**wanted), 100, None)
-        assert [ticket.key for ticket in listing.items] == expected, wanted
-        assert listing.next_cursor is None
-
-
-def test_pages_of_tickets_go_on_where_the_last_one_ended(several, do, see):
-    keys, cursor = [], None
-    for _ in range(3):
-        page = see(tickets.listing, TicketFilter(archived="any"), 2, cursor)
-        keys += [ticket.key for ticket in page.items]
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-    assert keys == ["CTX-1", "CTX-2", "CTX-3", "ZED-1"]
-
-
-def test_more_tickets_than_one_query_takes_have_their_labels(make, see, monkeypatch):
-    monkeypatch.setattr(ticket_rows, "_CHUNK", 2)
-    first = make("0")
-    for number in range(6):
-        make(labels=[f"l{number % 3}", "all"], depends_on=[first.key])
-    found = see(tickets.listing, TicketFilter(), 10, None).items
-    assert [t.labels for t in found] == [[]] + [["all", "l0"], ["all", "l1"], ["all", "l2"]] * 2
-    assert [t.depends_on for t in found] == [[]] + [[first.key]] * 6
 
 
 def test_others_read_on_while_a_long_change_goes_on(store, make, project):

@@ -100,11 +100,11 @@ def test_a_change_of_an_older_revision_is_refused(do, project):
 
 def test_a_done_column_that_was_removed_is_the_last_one_again(do, see, project):
     do(settings.patch, "CTX", {"done_column": "review"}, None)
-    assert see(settings.project_values, "CTX")["done_column"] == "review"
+    assert see(settings.project_values, see(projects.get, "CTX"))["done_column"] == "review"
     columns = [{"name": "todo"}, {"name": "shipped"}]
     do(projects.patch, project, {"columns": columns, "move_tickets_to": "todo"}, None)
     assert see(settings.get, "CTX").values["done_column"] is None
-    assert see(settings.project_values, "CTX")["done_column"] == "shipped"
+    assert see(settings.project_values, see(projects.get, "CTX"))["done_column"] == "shipped"
 
 
 def test_settings_of_a_project_that_is_not_there_are_not_found(do, see):
