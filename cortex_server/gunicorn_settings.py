@@ -16,11 +16,8 @@ OTHER_DESCRIPTORS = 256  # beside the connections: database, log, listeners
 
 def settings(config: Config) -> dict[str, Any]:
     """gunicorn settings by name. Raises ConfigError for an address that is not allowed."""
-    if config.host not in LOOPBACK and not config.allow_remote:
-        raise ConfigError(
-            f"CORTEX_HOST is {config.host}, which other machines can reach. Set "
-            "CORTEX_ALLOW_REMOTE=1 and CORTEX_ALLOWED_HOSTS if that is meant; put TLS in front."
-        )
+    if not config.allow_remote:
+        _check_host(config.host)
     host = f"[{config.host}]" if ":" in config.host else config.host
     return {
         "bind": f"{host}:{config.port}",
@@ -39,15 +36,25 @@ def settings(config: Config) -> dict[str, Any]:
         "logconfig_dict": logs.config_dict(config.log_level),
         "on_starting": _on_starting(config),
         "post_worker_init": _post_worker_init,
+        "worker_int": _worker_int,
         "worker_exit": _worker_exit,
     }
+
+
+def _check_host(host: str) -> None:
+    """Refuse an address beyond this machine. Raises ConfigError."""
+    if host not in LOOPBACK:
+        raise ConfigError(
+            f"Other machines could reach this server at {host}. Set CORTEX_ALLOW_REMOTE=1 and "
+            "CORTEX_ALLOWED_HOSTS if that is meant, and put TLS in front."
+        )
 
 
 def _on_starting(config: Config) -> Any:
     def prepare(arbiter: Any) -> None:
         """Refuse what cannot work before any worker is started: it would be tried for ever."""
         try:
-            _check_command_line(arbiter.cfg)
+            _check_command_line(arbiter.cfg, config.allow_remote)
             if config.database_path is not None:
                 DatabaseLock(config.database_path).probe()
         except (ConfigError, StartRefused) as error:
@@ -57,8 +64,11 @@ def _on_starting(config: Config) -> Any:
     return prepare
 
 
-def _check_command_line(cfg: Any) -> None:
+def _check_command_line(cfg: Any, allow_remote: bool) -> None:
     """Check what gunicorn's own options may have changed. Raises ConfigError."""
+    for address in cfg.address:
+        if isinstance(address, tuple) and not allow_remote:
+            _check_host(address[0])
     if cfg.workers != 1:
         raise ConfigError(f"gunicorn is to start {cfg.workers} workers; this version runs one.")
     if cfg.worker_class_str != "gevent":
@@ -77,6 +87,12 @@ def _post_worker_init(worker: Any) -> None:
     from cortex_server import wsgi  # in the worker only: gevent has patched by now
 
     wsgi.post_worker_init(worker)
+
+
+def _worker_int(worker: Any) -> None:
+    from cortex_server import wsgi
+
+    wsgi.worker_int(worker)
 
 
 def _worker_exit(server: Any, worker: Any) -> None:

@@ -15,6 +15,8 @@ from sqlalchemy import Connection, Select, delete, insert, select, union_all, up
 from cortex_server.db.schema import events, log_state, project_counters
 from cortex_server.errors import CursorExpired
 
+PRUNE_SLICE = 5_000  # positions
+
 
 @dataclass(frozen=True)
 class LogState:
@@ -164,17 +166,19 @@ def after(
     return Page(found, max(current.head, cursor), True)
 
 
-def prune(conn: Connection, before: str, keep: int) -> int:
+def prune(conn: Connection, before: str, keep: int, most: int = PRUNE_SLICE) -> int:
     """Drop events older than `before` and all but the newest `keep`; raise the floor.
 
     before: a time. The log is read from its old end up to the first event that is not older, so
-    an event of a clock that was once wrong takes no newer ones along. Returns the new floor.
+    an event of a clock that was once wrong takes no newer ones along.
+    most: how many positions at a time, so that nobody waits for long. Returns the new floor.
     """
     current = state(conn)
     younger = select(events.c.position).where(events.c.at >= before)
     first_kept = conn.scalar(younger.order_by(events.c.position).limit(1))
     by_age = current.head if first_kept is None else first_kept - 1
-    floor = max(by_age, current.head - keep)
+    due = max(by_age, current.head - keep)
+    floor = max(min(due, current.floor + most), current.floor)
     if floor > current.floor:
         conn.execute(delete(events).where(events.c.position <= floor))
         conn.execute(update(log_state).values(floor=floor))

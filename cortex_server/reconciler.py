@@ -4,12 +4,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import gevent
 import structlog
 
 from cortex_server import log
 from cortex_server.clock import iso, parse_iso
 from cortex_server.db import epoch
-from cortex_server.domains import idempotency, settings
+from cortex_server.domains import idempotency, logins, settings
 from cortex_server.services import Services
 from cortex_server.store import SYSTEM, WriteTx
 
@@ -66,8 +67,9 @@ class Reconciler:
             self._write(self._services.last_used.flush)
 
     def expire(self) -> None:
-        """Drop stored answers after their 24 hours."""
+        """Drop stored answers after their 24 hours, and browsers' logins that have ended."""
         self._write(idempotency.expire)
+        self._write(logins.expire)
 
     def prune(self) -> None:
         """Cut the log to what the settings keep."""
@@ -76,11 +78,13 @@ class Reconciler:
             values = settings.global_values(tx, services.config)
         days, keep = values["log_retention_days"], values["log_retention_events"]
 
-        def cut(tx: WriteTx) -> None:
-            before = iso(parse_iso(tx.now) - timedelta(days=float(days)))
-            log.prune(tx.conn, before, int(keep))
-
-        self._write(cut)
+        floor, before_it = 0, -1
+        while floor > before_it:
+            before_it = floor
+            with services.store.write(SYSTEM) as tx:
+                oldest = iso(parse_iso(tx.now) - timedelta(days=float(days)))
+                floor = log.prune(tx.conn, oldest, int(keep))
+            gevent.sleep(0)  # between two slices others write
 
     def _write(self, change: Callable[[WriteTx], Any]) -> None:
         with self._services.store.write(SYSTEM) as tx:

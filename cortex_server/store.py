@@ -81,7 +81,8 @@ class Store:
     def write(self, actor: Actor) -> Iterator[WriteTx]:
         """A write transaction; commits at the end, then publishes, then returns.
 
-        Raises StorageFull or Unavailable when the database cannot take it: nothing is stored then.
+        Raises StorageFull (nothing is stored), and Unavailable when the database cannot be asked:
+        of a lost connection nobody can say whether it committed.
         """
         with self._writer:
             tx = self._transaction(actor)
@@ -176,7 +177,10 @@ def _faults() -> Iterator[None]:
         broken = isinstance(error.orig, sqlite3.OperationalError) or error.connection_invalidated
         if broken and not _is_mistake(message):
             _log.error("storage_unavailable", error=message)
-            raise Unavailable("The database does not take this now; try again shortly.") from error
+            raise Unavailable(
+                "The database does not take this now. A change may have been stored: repeat it "
+                "with the same Idempotency-Key, or look before you repeat it."
+            ) from error
         raise
 
 

@@ -13,14 +13,14 @@ from cortex_server.app import create_app
 from cortex_server.config import Config, ConfigError
 from cortex_server.connections import Connections
 from cortex_server.db.files import StartRefused
-from cortex_server.db.lock import DatabaseLock
+from cortex_server.db.lock import DatabaseLock, PostgresLock
 from cortex_server.reconciler import TICK_S, Reconciler
 from cortex_server.services import Services
 
 DRAIN_POLL_S = 0.05
 WORKER_BOOT_ERROR = 3  # gunicorn ends the master too instead of trying again for ever
 _log = structlog.get_logger(__name__)
-_lock: DatabaseLock | None = None
+_lock: DatabaseLock | PostgresLock | None = None
 
 
 def application() -> Flask:
@@ -37,9 +37,9 @@ def application() -> Flask:
 
 def _take_lock(config: Config) -> None:
     global _lock
-    if config.database_path is not None:
-        _lock = DatabaseLock(config.database_path)
-        _lock.acquire(wait_s=config.graceful_s + 10)
+    path = config.database_path
+    _lock = PostgresLock(config.database_url) if path is None else DatabaseLock(path)
+    _lock.acquire(wait_s=config.graceful_s + 10)
 
 
 def services_of(worker: Any) -> Services:
@@ -53,6 +53,11 @@ def post_worker_init(worker: Any) -> None:
     services = services_of(worker)
     gevent.spawn(_reconcile, services, worker)
     gevent.spawn(_drain_on_stop, services, worker, Connections(worker))
+
+
+def worker_int(worker: Any) -> None:
+    """gunicorn's hook on SIGINT and SIGQUIT: it grants the streams a tenth of a second."""
+    services_of(worker).streams.drain()
 
 
 def worker_exit(_server: Any, worker: Any) -> None:

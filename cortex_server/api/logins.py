@@ -13,6 +13,7 @@ from cortex_server.api.parsing import has_body
 from cortex_server.api.queries import parse_query
 from cortex_server.api.schemas import LoginTicket
 from cortex_server.api.security import cookie_name
+from cortex_server.clock import parse_iso
 from cortex_server.domains import logins, tokens
 from cortex_server.errors import Malformed, Unauthenticated
 from cortex_server.store import SYSTEM
@@ -58,9 +59,10 @@ def login() -> Response:
     if not asked.ticket.isascii():
         raise Unauthenticated("This is no login link.")
     with services().store.write(SYSTEM) as tx:
-        secret, _ = logins.redeem(tx, asked.ticket)
+        secret, expires_at = logins.redeem(tx, asked.ticket)
+        left = parse_iso(expires_at) - parse_iso(tx.now)
     response = Response(status=303, headers={"Location": "/"})
-    response.headers["Set-Cookie"] = _cookie(secret, logins.COOKIE_S)
+    response.headers["Set-Cookie"] = _cookie(secret, int(left.total_seconds()))
     return response
 
 

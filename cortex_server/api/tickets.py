@@ -39,6 +39,7 @@ from cortex_server.domains.tickets import TicketFilter
 from cortex_server.events.objects import PlacedTicket, Priority, Ticket, TicketType
 
 routes = Routes("tickets")
+IMPORT_MAX = 2_000  # they are one transaction, which keeps every other change waiting
 
 
 class NewTicket(Body):
@@ -101,7 +102,7 @@ class ImportedTicket(Body):
 
 
 class Import(Body):
-    tickets: Annotated[list[ImportedTicket], Field(max_length=10_000)]
+    tickets: Annotated[list[ImportedTicket], Field(max_length=IMPORT_MAX)]
 
 
 def _archived(value: object) -> object:

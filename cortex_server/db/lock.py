@@ -1,4 +1,4 @@
-"""One process at a time may serve a SQLite file: an advisory lock on `<database>.lock`.
+"""One process at a time may serve a database: an advisory lock on `<database>.lock`.
 
 The kernel releases it when the process ends, however it ends. The file stays; its content only
 says who holds it: {"pid", "parent"}.
@@ -11,6 +11,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from sqlalchemy import Connection, NullPool, create_engine, func, select
+from sqlalchemy.exc import OperationalError
 
 from cortex_server.db.files import make_private_directory
 from cortex_server.db.migrate import DatabaseRefused
@@ -109,6 +112,42 @@ class DatabaseLock:
             f"Stop that server first{_how_to_stop(holder)}, give this one another "
             "CORTEX_DATABASE_URL, or use PostgreSQL."
         )
+
+
+class PostgresLock:
+    """The same for a PostgreSQL database: deltas, live text and revocations stay in one process.
+
+    An advisory lock of a connection of its own; it ends with that connection.
+    """
+
+    _KEY = 0x636F7274657873  # "cortexs": whoever serves
+
+    def __init__(self, database_url: str) -> None:
+        self._engine = create_engine(database_url, poolclass=NullPool)
+        self._connection: Connection | None = None
+
+    def acquire(self, wait_s: float) -> None:
+        """Take the lock; waits for a worker that drains. Raises DatabaseRefused."""
+        try:
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        except OperationalError as error:
+            raise DatabaseRefused(f"PostgreSQL cannot be reached: {error.orig}") from error
+        give_up = time.monotonic() + wait_s
+        while not connection.scalar(select(func.pg_try_advisory_lock(self._KEY))):
+            if time.monotonic() >= give_up:
+                connection.close()
+                raise DatabaseRefused(
+                    "Another Cortex serves this PostgreSQL database, and this version runs one. "
+                    "Stop that server first, or name another database in CORTEX_DATABASE_URL."
+                )
+            time.sleep(_POLL_S)
+        self._connection = connection
+
+    def release(self) -> None:
+        """Let the next one have it. Does nothing when it is not held."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 def _try_lock(descriptor: int, kind: int) -> bool:

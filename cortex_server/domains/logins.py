@@ -61,6 +61,13 @@ def redeem(tx: WriteTx, secret: str) -> tuple[str, str]:
     return cookie.secret, expires_at
 
 
+def expire(tx: WriteTx) -> None:
+    """Forget cookies that are no longer good, and tickets that nobody used."""
+    ended = (tokens.c.expires_at <= tx.now) | tokens.c.revoked_at.is_not(None)
+    tx.conn.execute(delete(tokens).where(tokens.c.parent_id.is_not(None) & ended))
+    tx.conn.execute(delete(login_tickets).where(login_tickets.c.expires_at <= tx.now))
+
+
 def _refusal() -> Unauthenticated:
     return Unauthenticated(
         "This login link was used already or is older than 30 seconds; "

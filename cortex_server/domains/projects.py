@@ -3,9 +3,9 @@
 from typing import Any
 
 from sqlalchemy import delete as sql_delete
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
-from cortex_server.db.schema import project_counters, projects, settings, teams
+from cortex_server.db.schema import project_counters, projects, settings, teams, tokens
 from cortex_server.domains import pages, tickets
 from cortex_server.domains.pages import Listing
 from cortex_server.domains.project_rows import find, from_row, get
@@ -90,7 +90,17 @@ def delete(tx: WriteTx, project: Project, revision: int | None) -> None:
     check_revision(f"Project {project.key}", project, revision)
     tx.emit("project.deleted", Keyed(id=project.id, key=project.key), project=project.key)
     tx.conn.execute(sql_delete(settings).where(settings.c.scope == project.key))
+    _forget_in_tokens(tx, project.key)
     tx.conn.execute(sql_delete(projects).where(projects.c.key == project.key))
+
+
+def _forget_in_tokens(tx: WriteTx, key: str) -> None:
+    """A token for this project must not open another one that gets the same key later."""
+    scoped = select(tokens.c.id, tokens.c.projects).where(tokens.c.projects.is_not(None))
+    for token_id, keys in tx.conn.execute(scoped).all():
+        if key in keys:
+            rest = [other for other in keys if other != key]
+            tx.conn.execute(update(tokens).where(tokens.c.id == token_id).values(projects=rest))
 
 
 def _check_target(kept: list[str], target: str | None) -> None:

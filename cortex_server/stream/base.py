@@ -16,6 +16,7 @@ from cortex_server.stream.request import StreamRequest
 CHUNK_BYTES = 65_536
 FINAL = ("revoked", "expired", "project_deleted")  # coming back would not help
 RECONNECT_SPREAD_MS = 1000  # after a drain the clients come back spread over this
+OVERLOAD_MS = 2000  # and to a full server no sooner than after this
 
 
 class Stream:
@@ -53,7 +54,8 @@ class Stream:
             metrics.streams_refused.inc()
             reason = "drain" if registry.draining else "overload"
             self.cause = reason
-            yield self._retry() + frames.end(reason, True, self._reconnect_ms())
+            wait_ms = self._reconnect_ms() + (OVERLOAD_MS if reason == "overload" else 0)
+            yield frames.retry(wait_ms or 1) + frames.end(reason, True, wait_ms)
             return
         self.subscriber = self.services.bus.subscribe(self.request.channel(self.grant))
         slot = Slot(self.grant.token_id, self.subscriber)

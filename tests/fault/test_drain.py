@@ -60,6 +60,14 @@ def test_a_dashboard_is_told_too(board: Server):
     board.process.wait(GRACE_S)
 
 
+def test_an_interrupt_from_the_keyboard_tells_the_streams_too(board: Server):
+    with Stream(board, "/events?project=CTX") as stream:
+        stream.next("state")
+        board.signal(signal.SIGINT)
+        assert stream.next("end").data["reason"] == "drain"
+    board.process.wait(GRACE_S)
+
+
 def test_sighup_tells_all_and_they_come_back_without_a_gap(
     board: Server, crowd: Crowd, tmp_path: Path
 ):
@@ -129,7 +137,12 @@ def test_a_second_server_on_the_same_file_is_refused_at_once(board: Server, comm
 
 
 @pytest.mark.parametrize(
-    ("option", "reason"), [(("-w", "3"), "this version runs one"), (("-k", "sync"), "gevent")]
+    ("option", "reason"),
+    [
+        (("-w", "3"), "this version runs one"),
+        (("-k", "sync"), "gevent"),
+        (("-b", "0.0.0.0:0"), "CORTEX_ALLOW_REMOTE=1"),
+    ],
 )
 def test_options_of_gunicorn_that_cannot_work_are_refused_at_once(tmp_path: Path, option, reason):
     done = run_second(Server(tmp_path), (*GUNICORN_CONF, *option))

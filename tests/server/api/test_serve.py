@@ -31,7 +31,7 @@ def test_a_refusal_is_one_line_and_no_traceback():
     )  # fmt: skip
 
     assert refused.returncode == 1
-    assert refused.stderr.startswith("cortex: CORTEX_HOST is 0.0.0.0")
+    assert refused.stderr.startswith("cortex: Other machines could reach this server at 0.0.0.0.")
     assert len(refused.stderr.splitlines()) == 1
 
 

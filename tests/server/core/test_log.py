@@ -221,6 +221,13 @@ def test_the_floor_never_falls_and_the_count_goes_on(store, aged):
     assert [(e.position, e.seq) for e in events] == [(8, 7), (9, 2)]
 
 
+def test_a_long_log_is_pruned_in_slices(store, aged):
+    with store.write(ALICE) as tx:
+        assert log.prune(tx.conn, "9", 0, most=5) == 5
+    with store.write(ALICE) as tx:
+        assert log.prune(tx.conn, "9", 0, most=5) == 7
+
+
 def test_an_event_of_a_wrong_clock_takes_no_newer_ones_along(store, clock, aged):
     """A machine that starts in 1970 for a moment must not cost the log of yesterday."""
     clock.advance(-56 * 365 * 86_400)

@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import func, select
 
+from cortex_server import auth
 from cortex_server.db import schema
 from cortex_server.domains import (
     comments,
@@ -13,6 +14,7 @@ from cortex_server.domains import (
     settings,
     teams,
     tickets,
+    tokens,
 )
 from cortex_server.errors import Conflict, Invalid, Malformed, NotFound, OutdatedRevision
 
@@ -157,6 +159,13 @@ def test_deleting_a_project_is_one_event_and_leaves_nothing(store, do, see, proj
                      "ticket_labels", "ticket_dependencies", "settings"):  # fmt: skip
             table = schema.metadata.tables[name]
             assert tx.conn.scalar(select(func.count()).select_from(table)) == 0, name
+
+
+def test_a_token_of_a_deleted_project_does_not_open_a_later_one_of_that_key(do, see, project):
+    made = do(tokens.create, {"name": "ci", "role": "read", "projects": [project.key]})
+    do(projects.delete, project, None)
+    do(projects.create, {"key": project.key, "name": "Another"})
+    assert see(auth.grant_for, made.secret).projects == frozenset()
 
 
 def test_projects_are_listed_by_key_in_pages_as_far_as_they_may_be_read(do, see):

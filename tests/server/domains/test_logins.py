@@ -83,6 +83,21 @@ def test_old_tickets_do_not_pile_up(store, do, token, clock):
         assert tx.conn.scalar(select(func.count()).select_from(login_tickets)) == 1
 
 
+def test_ended_cookies_and_unused_tickets_are_forgotten(store, do, see, token, clock):
+    secret, _ = do(logins.redeem, do(logins.make, token.id))
+    kept, _ = do(logins.redeem, do(logins.make, token.id))
+    do(logins.make, token.id)
+    cookie = see(auth.grant_for, secret).token_id
+    do(tokens.revoke, see(tokens.get, cookie))
+    clock.advance(logins.TICKET_S + 1)
+    do(logins.expire)
+    with pytest.raises(Unauthenticated, match="unknown"):
+        see(auth.grant_for, secret)
+    assert see(auth.grant_for, kept)
+    with store.read() as tx:
+        assert tx.conn.scalar(select(func.count()).select_from(login_tickets)) == 0
+
+
 def test_the_secret_of_a_ticket_is_not_stored(store, do, token):
     ticket = do(logins.make, token.id)
     with store.read() as tx:
