@@ -20,8 +20,8 @@ class Tmux:
         self._argv = [needs.program("tmux"), "-L", f"cortex-{uuid.uuid4().hex}", "-f", "/dev/null"]
         self._environ = {k: v for k, v in os.environ.items() if k not in ("TMUX", "TMUX_PANE")}
         # A first window keeps the server up; what ended stays to be looked at.
-        self._run("new-session", "-d", ";", "set", "-g", "remain-on-exit", "on")
-        self._run("set", "-g", "default-terminal", "screen-256color")
+        self.run("new-session", "-d", ";", "set", "-g", "remain-on-exit", "on")
+        self.run("set", "-g", "default-terminal", "screen-256color")
 
     def open(
         self, argv: Sequence[str], environ: Mapping[str, str], directory: Path,
@@ -30,7 +30,7 @@ class Tmux:
         """Run a program with just this environment on a terminal of this size."""
         environ = {k: v for k, v in environ.items() if k not in ("LINES", "COLUMNS", "TERM")}
         words = ["env", "-i", *(f"{k}={v}" for k, v in environ.items()), "TERM=screen-256color"]
-        pane = self._run(
+        pane = self.run(
             "new-session", "-d", "-P", "-F", "#{pane_id}", "-x", str(width), "-y", str(height),
             "-c", str(directory), shlex.join(["exec", *words, *argv]),
         )  # fmt: skip
@@ -42,12 +42,13 @@ class Tmux:
         for pane in panes:
             words += ["capture-pane", "-p", "-t", pane.id, ";", "display-message", "-p", _SEPARATOR]
             words.append(";")
-        return self._run(*words[:-1]).split(f"{_SEPARATOR}\n")[:-1]
+        return self.run(*words[:-1]).split(f"{_SEPARATOR}\n")[:-1]
 
     def close(self) -> None:
         subprocess.run([*self._argv, "kill-server"], check=False, capture_output=True)
 
-    def _run(self, *words: str) -> str:
+    def run(self, *words: str) -> str:
+        """One command of tmux; what it prints."""
         ran = subprocess.run(
             [*self._argv, *words], env=self._environ, capture_output=True, text=True, check=False
         )
@@ -67,10 +68,10 @@ class Pane:
 
     def everything(self) -> str:
         """Also what has left the screen; lines that were wrapped are whole."""
-        return self._tmux._run("capture-pane", "-p", "-J", "-S", "-", "-t", self.id)
+        return self._tmux.run("capture-pane", "-p", "-J", "-S", "-", "-t", self.id)
 
     def press(self, *keys: str) -> None:
-        self._tmux._run("send-keys", "-t", self.id, *keys)
+        self._tmux.run("send-keys", "-t", self.id, *keys)
 
     def until(self, text: str, deadline_s: float = DEADLINE_S) -> str:
         """Wait until the screen holds `text`; return the screen."""
@@ -86,9 +87,5 @@ class Pane:
 
     def exit_code(self) -> int:
         """Wait for the program's end."""
-        question = ("display-message", "-p", "-t", self.id, "#{pane_dead} #{pane_dead_status}")
-        answer = wait_for(
-            lambda: (said := self._tmux._run(*question)).startswith("1") and said,
-            "the program has ended",
-        )
-        return int(answer.split()[1])
+        question = ("display-message", "-p", "-t", self.id, "#{pane_dead_status}")
+        return int(wait_for(lambda: self._tmux.run(*question).strip(), "the program has ended"))
