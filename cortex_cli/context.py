@@ -59,7 +59,7 @@ class App:
 
     def server_url(self) -> str:
         """Return where the server is, whether or not there is a token for it."""
-        return (self.url or self.environ.get("CORTEX_URL") or sdk.DEFAULT_URL).rstrip("/")
+        return (self.url or sdk.server_url(self.environ)).rstrip("/")
 
     def server_environ(self) -> dict[str, str]:
         """Return the environment with `--url` applied."""

@@ -47,6 +47,21 @@ def unknown_command(name: str, known: Iterable[str], ctx: click.Context) -> clic
     return click.UsageError(f"There is no command {name!r}.{hint}", ctx=ctx)
 
 
+def open_what_is_closed() -> None:
+    """Give the standard streams that the caller closed, as in `>&-`, to /dev/null.
+
+    Otherwise the first file or socket that is opened would become standard output.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+            stream = os.fdopen(number, "r" if number == 0 else "w", closefd=False)
+            setattr(sys, name, stream)
+
+
 def guard(body: Callable[[], Any]) -> int:
     """Run `body` and return the exit code of what it did or raised."""
     for stream in (sys.stdout, sys.stderr):

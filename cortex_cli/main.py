@@ -123,7 +123,9 @@ def _complete_project(
     help="The project; else CORTEX_PROJECT, else that of this directory, else the only one.",
 )
 @click.option(
-    "--url", metavar="URL", help="The server; else CORTEX_URL, else http://127.0.0.1:4747."
+    "--url",
+    metavar="URL",
+    help="The server; else CORTEX_URL, else http://127.0.0.1, port CORTEX_PORT or 4747.",
 )
 @click.option("--no-color", is_flag=True, help="No colours; so does NO_COLOR.")
 @click.option(
@@ -164,4 +166,5 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> NoReturn:
     """Run this process's command line and exit."""
+    failures.open_what_is_closed()
     sys.exit(run())

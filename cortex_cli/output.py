@@ -124,6 +124,12 @@ def ago(at: object, now: datetime | None = None) -> str:
         return ""
 
 
+def past(at: object, now: datetime | None = None) -> str:
+    """Return when a time of the wire was, in a sentence: "4 min ago", "just now"."""
+    found = ago(at, now)
+    return "just now" if found == "now" else f"{found} ago"
+
+
 def names(values: Iterable[object]) -> str:
     """Return several values as one cell."""
     return ", ".join(str(value) for value in values)

@@ -109,7 +109,7 @@ def _existing() -> Config:
 def run() -> None:
     """The commands, with refusals as one line on stderr and exit code 1."""
     try:
-        main(prog_name="python -m cortex_server", auto_envvar_prefix=None)
+        main(prog_name="cortex", auto_envvar_prefix=None)  # `cortex serve` and `cortex db` run it
     except (ConfigError, StartRefused) as error:
         sys.exit(f"cortex: {error}")
 

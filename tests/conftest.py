@@ -10,6 +10,11 @@ import pytest
 from tests.support.server import Server
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that start programs come first: no worker is left alone with them at the end."""
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, ("e2e", "browser"))))
+
+
 @pytest.fixture(autouse=True)
 def _own_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("CORTEX_")]:
@@ -47,4 +52,4 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests of a module; use a project of your own in it."""
     running = Server(tmp_path_factory.mktemp("shared")).start()
     yield running
-    running.stop()
+    running.kill()  # a clean end takes over a second, and has tests of its own

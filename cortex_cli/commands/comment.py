@@ -21,7 +21,7 @@ from cortex_cli.options import (
     ticket_argument,
     yes_option,
 )
-from cortex_cli.output import ago, clean, clean_lines, print_json, print_table
+from cortex_cli.output import ago, clean, clean_lines, past, print_json, print_table
 
 _TYPES = ("comment", "blocker", "done", "review_requested")
 _TYPE = click.option("--type", "kind", type=click.Choice(_TYPES), help="What kind it is.")
@@ -63,7 +63,7 @@ def show(app: App, comment_id: str, as_json: bool) -> None:
         return
     click.echo(
         clean(f"{comment['ticket']} {comment['type']}, {comment['author']['name']}, ")
-        + f"{ago(comment['created_at'])} ago\n"
+        + f"{past(comment['created_at'])}\n"
     )
     click.echo(clean_lines(comment["body"]))
 

@@ -24,6 +24,7 @@ from cortex_cli.output import (
     clean,
     clean_lines,
     names,
+    past,
     print_fields,
     print_json,
     print_table,
@@ -66,13 +67,22 @@ def list_tickets(
     params = given(type=kind, q=query, **filters)
     if archived or every:
         params["archived"] = "any" if every else "true"
-    path = api("projects", app.project(), "tickets")
-    tickets = list(app.client.paginate(path, params, limit=500))
+    project = app.project()
+    tickets = list(app.client.paginate(api("projects", project, "tickets"), params, limit=500))
+    if not tickets and filters["status"]:
+        _require_column(app, project, filters["status"])
     if as_json:
         print_json(tickets)
         return
     headers = ("KEY", "STATUS", "TYPE", "PRIORITY", "ASSIGNEE", "LABELS", "CHANGED", "TITLE")
     print_table(headers, [_row(ticket) for ticket in tickets])
+
+
+def _require_column(app: App, project: str, name: str) -> None:
+    """Nothing in a column that does not exist is a slip of the user's, and no answer."""
+    columns = [column["name"] for column in app.client.get(api("projects", project))["columns"]]
+    if name not in columns:
+        raise Failed(f"Project {project} has no column {name}: it has {', '.join(columns)}.")
 
 
 def _row(ticket: dict[str, Any]) -> tuple[object, ...]:
@@ -100,7 +110,7 @@ def show(app: App, ticket: str | None, comments: bool, as_json: bool) -> None:
     if comments:
         for comment in app.client.paginate(api("tickets", ref, "comments")):
             author = clean(f"{comment['author']['name']} ({comment['type']})")
-            click.echo(f"\n{click.style(author, bold=True)} {ago(comment['created_at'])} ago")
+            click.echo(f"\n{click.style(author, bold=True)} {past(comment['created_at'])}")
             click.echo(clean_lines(comment["body"]))
 
 
@@ -117,7 +127,7 @@ def _print_ticket(ticket: dict[str, Any]) -> None:
             "due": ticket["due"],
             "depends on": names(ticket["depends_on"]),
             "references": names(ticket["references"]),
-            "changed": f"{ago(ticket['updated_at'])} ago",
+            "changed": past(ticket["updated_at"]),
             "revision": ticket["revision"],
         }
     )

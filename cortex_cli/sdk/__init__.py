@@ -16,7 +16,7 @@ Importing this is cheap: requests is imported with the first call.
 
 from .client import CortexClient
 from .cursor import Cursor
-from .discover import DEFAULT_URL, Endpoint, discover, token_path, url_path
+from .discover import DEFAULT_URL, Endpoint, discover, server_url, token_path, url_path
 from .errors import (
     BadAddress,
     Conflict,
@@ -82,6 +82,7 @@ __all__ = [
     "Unreachable",
     "Value",
     "discover",
+    "server_url",
     "token_path",
     "url_path",
 ]

@@ -35,7 +35,7 @@ def discover(environ: Mapping[str, str] = os.environ) -> Endpoint:
     With CORTEX_TICKET set the token file is never read: an agent must not act as its owner.
     Raises NoToken or BadAddress.
     """
-    url = checked_url(environ.get("CORTEX_URL") or DEFAULT_URL)
+    url = checked_url(server_url(environ))
     warnings = _plaintext_warning(url)
     token = environ.get("CORTEX_TOKEN", "").strip()
     if token:
@@ -48,6 +48,13 @@ def discover(environ: Mapping[str, str] = os.environ) -> Endpoint:
     path = token_path(environ)
     token, more = _read(path)
     return Endpoint(url, checked_token(token, str(path)), str(path), warnings + more)
+
+
+def server_url(environ: Mapping[str, str] = os.environ) -> str:
+    """Return where the server is: CORTEX_URL, else this machine, at CORTEX_PORT when it is set."""
+    port = environ.get("CORTEX_PORT", "")
+    default = f"http://127.0.0.1:{port}" if port.isdecimal() and int(port) else DEFAULT_URL
+    return environ.get("CORTEX_URL") or default
 
 
 def token_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -65,17 +72,18 @@ def checked_url(url: str) -> str:
 
     Raises BadAddress for what is not plain http or https.
     """
+    what = "The server's address (CORTEX_URL)"
     try:
         parts = urlsplit(url.strip())
         port_is_fine = parts.port is None or parts.port > 0
     except ValueError:
-        raise BadAddress("CORTEX_URL is not a URL.") from None
+        raise BadAddress(f"{what} is not a URL.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
-        raise BadAddress("CORTEX_URL must look like http://127.0.0.1:4747.")
+        raise BadAddress(f"{what} must look like {DEFAULT_URL}.")
     if parts.username is not None or parts.password is not None:
-        raise BadAddress("CORTEX_URL must not hold a user name or a password.")
+        raise BadAddress(f"{what} must not hold a user name or a password.")
     if parts.query or parts.fragment or any(c <= " " or c == "\x7f" for c in url.strip()):
-        raise BadAddress("CORTEX_URL must end after the host, the port and a path.")
+        raise BadAddress(f"{what} must end after the host, the port and a path.")
     return url.strip().rstrip("/")
 
 

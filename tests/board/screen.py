@@ -18,6 +18,7 @@ import pyte
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEADLINE_S = 20.0
+FRAME_S = 0.02  # without a byte, after which a frame is whole
 
 # Opening a terminal gives it to the leader of a session that has none.
 TAKE_TERMINAL = ["sh", "-c", 'tty=$0; exec "$@" <>"$tty" >&0 2>&1']
@@ -118,12 +119,15 @@ class Terminal:
         return True
 
     def until(self, wanted: str | Callable[[str], Any], deadline_s: float = DEADLINE_S) -> str:
-        """Read until the screen holds `wanted`; fails with the screen otherwise."""
+        """Read until the screen holds `wanted`, and the rest of its frame; fails with the screen.
+
+        A frame comes in pieces: what is at its end may not be there when its beginning is.
+        """
         give_up = time.monotonic() + deadline_s
         while not (wanted in self.text if isinstance(wanted, str) else wanted(self.text)):
             assert time.monotonic() < give_up, f"not on the screen: {wanted}\n{self.text}"
             self.read()
-        return self.text
+        return self.settled(FRAME_S)
 
     def settled(self, quiet_s: float = 0.2) -> str:
         """Read until nothing more comes."""

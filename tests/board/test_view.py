@@ -65,37 +65,24 @@ def tickets(draw):
 
 
 @st.composite
-def incoming(draw):
-    """A message of any kind, as likely as not to fit what is on the board."""
-    kind = draw(
-        st.sampled_from(["key"] * 6 + ["event"] * 4 + ["answer", "stream", "size", "delta"])
-    )
+def answers(draw):
+    """What an effect brought back."""
+    ticket = Ticket.read(draw(tickets()))
+    message = Message.read(streaming(draw(NASTY)))
+    return draw(
+        st.sampled_from(
+            [m.Moved(ticket), m.MoveRefused(ticket.id, "no", ticket), loaded(),
+             m.MoveRefused(ticket.id, "no"), m.Created(ticket), m.MessageLoaded(message),
+             m.ThreadLoaded("s1", (message,)), m.LoadFailed("s1", "x", "m1"),
+             m.ProjectsLoaded((("CTX", "C"), ("B", "b")))]
+        )
+    )  # fmt: skip
+
+
+@st.composite
+def changes(draw):
+    """An event, as likely as not with the payload of another type."""
     key = f"CTX-{draw(NUMBERS)}"
-    if kind == "key":
-        return m.Key(draw(KEYS))
-    if kind == "size":
-        return m.Resized(*draw(SIZES))
-    if kind == "delta":
-        return m.Grown(key, "s1", "m1", 0, draw(st.integers(0, 9)), draw(NASTY))
-    if kind == "answer":
-        ticket = Ticket.read(draw(tickets()))
-        message = Message.read(streaming(draw(NASTY)))
-        return draw(
-            st.sampled_from(
-                [m.Moved(ticket), m.MoveRefused(ticket.id, "no", ticket), loaded(),
-                 m.MoveRefused(ticket.id, "no"), m.Created(ticket), m.MessageLoaded(message),
-                 m.ThreadLoaded("s1", (message,)), m.LoadFailed("s1", "x", "m1"),
-                 m.ProjectsLoaded((("CTX", "C"), ("B", "b")))]
-            )
-        )  # fmt: skip
-    if kind == "stream":
-        return draw(
-            st.sampled_from(
-                [m.Snapshot(1, samples.board()), m.Lost(1, "x", 5.0, 3), m.Lost(1, "x", None, 1),
-                 m.Connected(1, True), m.Stale(1, "epoch"), m.Beat(1, 99), m.Tick(samples.NOW + 99),
-                 m.Ended(1, "revoked", False), m.BoardFailed(1, "x")]
-            )
-        )  # fmt: skip
     payload = draw(
         st.one_of(
             tickets(),
@@ -113,6 +100,33 @@ def incoming(draw):
         "message.updated",
     ]
     return m.Changed(1, event(draw(st.sampled_from(names)), payload, None))
+
+
+@st.composite
+def incoming(draw):
+    """A message of any kind, as likely as not to fit what is on the board."""
+    kinds = ["key"] * 6 + ["event"] * 4 + ["answer", "stream", "size", "delta"]
+    match draw(st.sampled_from(kinds)):
+        case "key":
+            return m.Key(draw(KEYS))
+        case "size":
+            return m.Resized(*draw(SIZES))
+        case "delta":
+            key = f"CTX-{draw(NUMBERS)}"
+            return m.Grown(key, "s1", "m1", 0, draw(st.integers(0, 9)), draw(NASTY))
+        case "answer":
+            return draw(answers())
+        case "stream":
+            return draw(
+                st.sampled_from(
+                    [m.Snapshot(1, samples.board()), m.Lost(1, "x", 5.0, 3),
+                     m.Lost(1, "x", None, 1), m.Connected(1, True), m.Stale(1, "epoch"),
+                     m.Beat(1, 99), m.Tick(samples.NOW + 99), m.Ended(1, "revoked", False),
+                     m.BoardFailed(1, "x")]
+                )
+            )  # fmt: skip
+        case _:
+            return draw(changes())
 
 
 @settings(max_examples=150, deadline=None)

@@ -165,6 +165,17 @@ def test_a_reader_who_leaves_ends_it_quietly() -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_standard_stream_is_no_traceback(closed: str) -> None:
+    words = f'exec "$0" -m cortex_cli --url {NOWHERE} ticket list {closed}'
+    ran = subprocess.run(
+        ["sh", "-c", words, sys.executable], capture_output=True, text=True, check=False,
+        env={**os.environ, "CORTEX_TOKEN": "some-token"},
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (3, "")
+    assert "Traceback" not in ran.stderr
+
+
 def test_a_full_disk_is_a_failure_not_a_traceback() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full")

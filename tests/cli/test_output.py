@@ -57,3 +57,5 @@ def test_ages_are_short() -> None:
     assert output.ago("2026-01-26T11:55:59.000000Z", now) == "4 min"
     assert output.ago(None, now) == ""
     assert output.ago("never", now) == ""
+    assert output.past("2026-01-26T11:55:59.000000Z", now) == "4 min ago"
+    assert output.past("2026-01-26T11:59:59.500000Z", now) == "just now"

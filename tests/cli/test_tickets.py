@@ -37,6 +37,15 @@ def test_a_ticket_is_created_listed_shown_moved_and_deleted(cortex: Cortex, proj
     assert (gone.code, gone.out) == (5, "")
 
 
+def test_a_list_of_a_column_that_does_not_exist_names_those_that_do(
+    cortex: Cortex, project: str
+) -> None:
+    assert cortex("ticket", "list", "--status", "review").code == 0
+    wrong = cortex("ticket", "list", "--status", "nah")
+    assert (wrong.code, wrong.out) == (1, "")
+    assert "backlog, progress, review, done" in wrong.err
+
+
 def test_lists_are_filtered_and_arrays_in_json(cortex: Cortex, project: str) -> None:
     for title, assignee in (("one", "ann"), ("two", "bob"), ("three", "ann")):
         cortex("ticket", "create", title, "--assignee", assignee)

@@ -11,7 +11,7 @@ from tests.support.wire import Stream, Wire
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(120)]
 
-TIMES, WARM_UP = 1000, 300
+TIMES, WARM_UP, LOOKS = 1000, 300, 20
 MORE_MEMORY_KIB = 4 * 1024
 
 
@@ -97,11 +97,20 @@ def come_and_go(server: Server, times: int) -> None:
     wait_for(lambda: server.streams() == 0, "all streams are closed", 2)
 
 
+def at_rest(server: Server) -> tuple[int, int]:
+    """Greenlets and descriptors: the fewest of several looks.
+
+    Now and then the server has its directory open too, to write down its highest head.
+    """
+    looks = [(greenlets(server), server.descriptors()) for _ in range(LOOKS)]
+    return min(look[0] for look in looks), min(look[1] for look in looks)
+
+
 def test_1000_connects_and_disconnects_leave_nothing_behind(counting: Server):
     counting.make("/projects", key="CTX", name="Cortex")
     come_and_go(counting, WARM_UP)
     wait_for(lambda: greenlets(counting) < 15, "what the warm-up left behind")
-    before = greenlets(counting), counting.descriptors()
+    before = at_rest(counting)
     memory = counting.memory_kib()
 
     come_and_go(counting, TIMES)

@@ -95,6 +95,20 @@ def test_the_default_place_is_the_users_data_directory() -> None:
     assert token_path({"XDG_DATA_HOME": ""}) == token_path({})
 
 
+@pytest.mark.parametrize(
+    "environ,url",
+    [
+        ({}, "http://127.0.0.1:4747"),
+        ({"CORTEX_PORT": "5000"}, "http://127.0.0.1:5000"),
+        ({"CORTEX_PORT": "0"}, "http://127.0.0.1:4747"),
+        ({"CORTEX_PORT": "x@evil"}, "http://127.0.0.1:4747"),
+        ({"CORTEX_PORT": "5000", "CORTEX_URL": "https://c.example"}, "https://c.example"),
+    ],
+)
+def test_the_server_is_here_at_its_own_port_unless_named(environ, url) -> None:
+    assert discover({"CORTEX_TOKEN": "t", **environ}).url == url
+
+
 def test_a_bad_address_is_refused() -> None:
     with pytest.raises(BadAddress, match="CORTEX_URL"):
         discover({"CORTEX_URL": "localhost:4747", "CORTEX_TOKEN": "t"})

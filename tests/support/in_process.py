@@ -15,7 +15,7 @@ from cortex_server.domains import tokens
 from cortex_server.domains.last_used import LastUsed
 from cortex_server.domains.live import LiveText
 from cortex_server.events import EVENTS
-from cortex_server.events.objects import Actor, Role
+from cortex_server.events.objects import Role
 from cortex_server.log import LoggedEvent
 from cortex_server.metrics import Metrics
 from cortex_server.registry import StreamRegistry
@@ -27,10 +27,10 @@ from cortex_server.stream.dashboard import DashboardStream
 from cortex_server.stream.events import EventStream
 from cortex_server.stream.request import StreamRequest
 from tests.support.clocks import ManualClock
+from tests.support.stores import ALICE
 from tests.support.wire import Frame, parse_frame
 
 DEADLINE_S = 10.0
-ALICE = Actor(kind="user", name="alice")
 TURNS = 30  # of the loop without anything new, after which nothing will come by itself
 
 

@@ -1,6 +1,7 @@
 """Programs in tmux, on a server of its own: their screens as a person would see them."""
 
 import os
+import re
 import shlex
 import subprocess
 import uuid
@@ -10,6 +11,7 @@ from pathlib import Path
 from tests.support import needs
 from tests.support.server import DEADLINE_S, wait_for
 
+_TELL_THE_END = r"printf '\nended with %s\n' $?; exec cat"
 _SEPARATOR = "=-= the next pane =-="
 
 
@@ -19,20 +21,21 @@ class Tmux:
     def __init__(self) -> None:
         self._argv = [needs.program("tmux"), "-L", f"cortex-{uuid.uuid4().hex}", "-f", "/dev/null"]
         self._environ = {k: v for k, v in os.environ.items() if k not in ("TMUX", "TMUX_PANE")}
-        # A first window keeps the server up; what ended stays to be looked at.
-        self.run("new-session", "-d", ";", "set", "-g", "remain-on-exit", "on")
-        self.run("set", "-g", "default-terminal", "screen-256color")
+        self.run("new-session", "-d")  # keeps the server up
 
     def open(
         self, argv: Sequence[str], environ: Mapping[str, str], directory: Path,
         width: int = 120, height: int = 36,
     ) -> "Pane":  # fmt: skip
-        """Run a program with just this environment on a terminal of this size."""
+        """Run a program with just this environment on a terminal of this size.
+
+        A shell stays behind it to tell its exit code: tmux's pane_dead_status is not reliable.
+        """
         environ = {k: v for k, v in environ.items() if k not in ("LINES", "COLUMNS", "TERM")}
         words = ["env", "-i", *(f"{k}={v}" for k, v in environ.items()), "TERM=screen-256color"]
         pane = self.run(
             "new-session", "-d", "-P", "-F", "#{pane_id}", "-x", str(width), "-y", str(height),
-            "-c", str(directory), shlex.join(["exec", *words, *argv]),
+            "-c", str(directory), f"{shlex.join([*words, *argv])}; {_TELL_THE_END}",
         )  # fmt: skip
         return Pane(self, pane.strip())
 
@@ -87,5 +90,5 @@ class Pane:
 
     def exit_code(self) -> int:
         """Wait for the program's end."""
-        question = ("display-message", "-p", "-t", self.id, "#{pane_dead_status}")
-        return int(wait_for(lambda: self._tmux.run(*question).strip(), "the program has ended"))
+        ended = re.compile(r"^ended with (\d+)$", re.MULTILINE)
+        return int(wait_for(lambda: ended.findall(self.screen()), "the program has ended")[0])

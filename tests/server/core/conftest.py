@@ -1,6 +1,5 @@
-"""A store on each database, what the log says happened, and streams without a server."""
+"""A ticket, what the log says happened, and streams without a server."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,56 +7,19 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from cortex_server import log
 from cortex_server.config import Config
 from cortex_server.domains import projects, tickets
 from cortex_server.events.objects import Project, Ticket
-from cortex_server.log import Page
 from cortex_server.store import Store
 from tests.support.clocks import ManualClock
 from tests.support.databases import empty_engine
-from tests.support.in_process import ALICE, InProcess
-
-Do = Callable[..., Any]
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store(request: pytest.FixtureRequest, clock: ManualClock) -> Store:
-    """An empty store; the tests that take it are the contract of both databases."""
-    return Store(empty_engine(request.param), clock)
+from tests.support.in_process import InProcess, Reader
+from tests.support.stores import ALICE, Do, Happened, doing
 
 
 @pytest.fixture
 def sqlite_store(clock: ManualClock) -> Store:
     return Store(empty_engine("sqlite"), clock)
-
-
-@pytest.fixture
-def do(store: Store) -> Do:
-    """Call a domain function in a write transaction of its own: do(tickets.create, project, {})."""
-    return _do(store)
-
-
-@pytest.fixture
-def see(store: Store) -> Do:
-    """Call a domain function in a read transaction."""
-
-    def call(verb: Do, *arguments: Any, **named: Any) -> Any:
-        with store.read() as tx:
-            return verb(tx, *arguments, **named)
-
-    return call
-
-
-@pytest.fixture
-def project(do: Do) -> Project:
-    made: Project = do(projects.create, {"key": "CTX", "name": "Cortex"})
-    return made
 
 
 @pytest.fixture
@@ -92,45 +54,10 @@ def fresh(see: Do) -> Do:
     return lambda ref: see(tickets.get, ref)
 
 
-class Happened:
-    """Called: the events since the last call, oldest first."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.cursor = store.published
-
-    def __call__(self) -> list[dict[str, Any]]:
-        events = read_log(self.store, self.cursor).events
-        positions = [event.position for event in events]
-        assert positions == list(range(self.cursor + 1, self.cursor + 1 + len(events)))
-        self.cursor += len(events)
-        return [json.loads(event.data) for event in events]
-
-    def types(self) -> list[str]:
-        return [event["type"] for event in self()]
-
-    def one(self) -> dict[str, Any]:
-        (event,) = self()
-        return event
-
-
 @pytest.fixture
 def happened(store: Store) -> Happened:
     """What happened since the first use, which is when the test names it: put it last."""
     return Happened(store)
-
-
-def read_log(store: Store, cursor: int = 0, *arguments: Any, **options: Any) -> Page:
-    with store.read() as tx:
-        return log.after(tx.conn, cursor, *arguments, **options)
-
-
-def _do(store: Store) -> Do:
-    def call(verb: Do, *arguments: Any, **named: Any) -> Any:
-        with store.write(ALICE) as tx:
-            return verb(tx, *arguments, **named)
-
-    return call
 
 
 class Live(InProcess):
@@ -138,7 +65,7 @@ class Live(InProcess):
 
     def __init__(self, store: Store, clock: ManualClock, config: Config) -> None:
         super().__init__(store, clock, config)
-        self.do = _do(store)
+        self.do = doing(store)
 
     def project(self, key: str = "CTX") -> Project:
         made: Project = self.do(projects.create, {"key": key, "name": key})
@@ -147,6 +74,15 @@ class Live(InProcess):
     def ticket(self, project: Project, title: str = "One", **fields: Any) -> Ticket:
         made: Ticket = self.do(tickets.create, project, {"title": title, **fields})
         return made
+
+    def left_behind(self, project: Project, count: int, **asked: Any) -> Reader:
+        """A reader that has stopped reading, and what it missed: this many new tickets."""
+        reader = self.open(project.key, **asked)
+        reader.pause()
+        for _ in range(count):
+            self.ticket(project)
+            reader.settle()
+        return reader
 
     def retitle(self, key: str, title: str) -> Ticket:
         with self.store.write(ALICE) as tx:

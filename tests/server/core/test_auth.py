@@ -5,7 +5,7 @@ import pytest
 from cortex_server.auth import Grant, grant_for, is_living
 from cortex_server.domains import projects, tickets, tokens
 from cortex_server.errors import Forbidden, NotFound, Unauthenticated
-from tests.support.in_process import ALICE
+from tests.support.stores import ALICE
 
 A, B = frozenset({"A"}), frozenset({"B"})
 

@@ -10,7 +10,7 @@ from cortex_server.domains import projects, tickets
 from cortex_server.store import Store
 from tests.support.clocks import ManualClock
 from tests.support.databases import empty_engine
-from tests.support.in_process import ALICE
+from tests.support.stores import ALICE
 
 COLUMNS = ("todo", "doing", "done")
 columns = st.sampled_from(COLUMNS)

@@ -9,8 +9,7 @@ from cortex_server import log
 from cortex_server.domains import projects, teams, tickets
 from cortex_server.errors import CursorExpired
 from cortex_server.log import Draft, LoggedEvent
-from tests.server.core.conftest import read_log
-from tests.support.in_process import ALICE
+from tests.support.stores import ALICE, read_log
 
 
 def positions(events):

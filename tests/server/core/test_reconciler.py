@@ -10,7 +10,7 @@ from cortex_server.db import schema
 from cortex_server.domains import idempotency, messages, sessions, settings, tokens
 from cortex_server.reconciler import Reconciler
 from cortex_server.store import Store
-from tests.support.in_process import ALICE
+from tests.support.stores import ALICE
 
 
 def count(store, table):

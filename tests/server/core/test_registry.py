@@ -9,7 +9,7 @@ from cortex_server.bus import Bus, Channel
 from cortex_server.domains import projects, tokens
 from cortex_server.metrics import Metrics
 from cortex_server.registry import Slot, StreamRegistry
-from tests.support.in_process import ALICE
+from tests.support.stores import ALICE
 
 
 @pytest.fixture

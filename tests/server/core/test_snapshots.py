@@ -8,7 +8,7 @@ from cortex_server import log
 from cortex_server.domains import projects, reviews, sessions, settings, teams, tickets
 from cortex_server.errors import NotFound
 from cortex_server.snapshots import CACHED_BOARDS, Snapshots
-from tests.support.in_process import ALICE
+from tests.support.stores import ALICE
 
 
 @pytest.fixture

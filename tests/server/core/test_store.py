@@ -8,9 +8,8 @@ from cortex_server import log, signals
 from cortex_server.domains import projects, teams, tickets
 from cortex_server.errors import NotFound, StorageFull, Unavailable
 from cortex_server.store import Store
-from tests.server.core.conftest import read_log
 from tests.support.databases import empty_engine, fresh_sqlite, make_store
-from tests.support.in_process import ALICE
+from tests.support.stores import ALICE, read_log
 
 TYPES = ("team.created", "project.created", "project.deleted", "label.created", "ticket.created")
 

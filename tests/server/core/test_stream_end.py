@@ -4,7 +4,7 @@ import gevent
 import pytest
 
 from cortex_server.domains import projects, tickets, tokens
-from tests.support.in_process import ALICE
+from tests.support.stores import ALICE
 
 
 def assert_nothing_held(live):
@@ -216,11 +216,7 @@ def test_an_end_wakes_a_reader_that_waits_without_a_timer(live):
 
 def test_events_that_were_taken_but_not_sent_at_the_end_come_after_resuming(live):
     project = live.project()
-    reader = live.open("CTX")
-    reader.pause()
-    for _ in range(3):
-        live.ticket(project)
-        reader.settle()
+    reader = live.left_behind(project, 3)
     live.services.streams.drain()
     reader.go_on()
     last_id = [frame.id for frame in reader.frames if frame.id][-1]

@@ -123,11 +123,7 @@ def test_a_cursor_never_passes_an_event_that_waits_in_the_queue(live):
 def test_a_cursor_never_passes_what_a_lagging_stream_has_to_read(make_live):
     live = make_live(queue_size=2)
     project = live.project()
-    reader = live.open("CTX")
-    reader.pause()
-    for _ in range(6):
-        live.ticket(project)
-        reader.settle()
+    reader = live.left_behind(project, 6)
     live.clock.advance(HEARTBEAT_S)
     reader.go_on()
     assert_ids_only_grow(reader)

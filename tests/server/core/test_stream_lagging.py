@@ -6,17 +6,14 @@ import pytest
 from cortex_server import log
 from cortex_server.domains import projects
 from cortex_server.store import Store
-from tests.support.in_process import ALICE, until
+from tests.support.in_process import until
+from tests.support.stores import ALICE
 
 
 def test_a_full_queue_is_dropped_and_read_from_the_log(make_live):
     live = make_live(queue_size=3)
     project = live.project()
-    reader = live.open("CTX")
-    reader.pause()
-    for _ in range(10):
-        live.ticket(project)
-        reader.settle()
+    reader = live.left_behind(project, 10)
     # one is out, three were queued, the fifth found it full; nothing is queued while it lags
     assert reader.stream.subscriber.lagging
     assert live.metric("cortex_queue_overflows_total") == 1
@@ -158,11 +155,7 @@ def test_what_waits_for_a_reader_comes_joined_in_one_chunk(live):
 def test_a_log_pruned_under_a_lagging_reader_is_a_reset_in_mid_stream(make_live):
     live = make_live(queue_size=1)
     project = live.project()
-    reader = live.open("CTX")
-    reader.pause()
-    for _ in range(6):
-        live.ticket(project)
-        reader.settle()
+    reader = live.left_behind(project, 6)
     with live.store.write(ALICE) as tx:
         log.prune(tx.conn, "", 2)
     reader.go_on()
@@ -178,11 +171,7 @@ def test_a_log_pruned_under_a_lagging_reader_is_a_reset_in_mid_stream(make_live)
 def test_without_a_snapshot_a_reset_in_mid_stream_carries_the_id(make_live):
     live = make_live(queue_size=1)
     project = live.project()
-    reader = live.open("CTX", snapshot=False)
-    reader.pause()
-    for _ in range(6):
-        live.ticket(project)
-        reader.settle()
+    reader = live.left_behind(project, 6, snapshot=False)
     with live.store.write(ALICE) as tx:
         log.prune(tx.conn, "", 2)
     reader.go_on()
@@ -195,11 +184,7 @@ def test_without_a_snapshot_a_reset_in_mid_stream_carries_the_id(make_live):
 def test_a_project_deleted_while_its_reader_lags_is_told_before_the_end(make_live):
     live = make_live(queue_size=1)
     project = live.project()
-    reader = live.open("CTX")
-    reader.pause()
-    for _ in range(5):
-        live.ticket(project)
-        reader.settle()
+    reader = live.left_behind(project, 5)
     live.do(projects.delete, project, None)
     reader.go_on()
     assert reader.positions == [2, 3, 4, 5, 6, 7]
@@ -210,11 +195,7 @@ def test_a_project_deleted_while_its_reader_lags_is_told_before_the_end(make_liv
 def test_a_project_deleted_and_pruned_while_its_reader_lags_is_an_end(make_live):
     live = make_live(queue_size=1)
     project = live.project()
-    reader = live.open("CTX")
-    reader.pause()
-    for _ in range(5):
-        live.ticket(project)
-        reader.settle()
+    reader = live.left_behind(project, 5)
     live.do(projects.delete, project, None)
     with live.store.write(ALICE) as tx:
         log.prune(tx.conn, "", 0)

@@ -6,7 +6,8 @@ import pytest
 
 from cortex_server import log
 from cortex_server.domains import projects, teams
-from tests.support.in_process import ALICE, position_of
+from tests.support.in_process import position_of
+from tests.support.stores import ALICE
 
 
 def epoch_of(live):

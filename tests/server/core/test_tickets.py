@@ -12,7 +12,7 @@ from cortex_server.domains import (
 )
 from cortex_server.domains.tickets import TicketFilter
 from cortex_server.errors import Conflict, Invalid, NotFound, OutdatedRevision
-from tests.support.in_process import ALICE
+from tests.support.stores import ALICE
 
 EXTRA = ("changed", "label")
 

@@ -4,9 +4,7 @@ import pytest
 
 from cortex_server.domains import comments, tickets
 from cortex_server.errors import Malformed, NotFound, OutdatedRevision
-from cortex_server.events.objects import Actor
-
-BOB = Actor(kind="agent", name="bob")
+from tests.support.stores import BOB
 
 
 def test_a_comment_is_its_writers_and_its_event_is_what_a_get_returns(

@@ -7,9 +7,7 @@ import pytest
 from cortex_server.domains import messages, sessions, tickets
 from cortex_server.domains.live import LiveText, delta_event
 from cortex_server.errors import Conflict, NotFound, TooLarge, Unavailable
-from cortex_server.events.objects import Actor
-
-ALICE = Actor(kind="user", name="alice")
+from tests.support.stores import ALICE
 
 
 @pytest.fixture

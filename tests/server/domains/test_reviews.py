@@ -5,8 +5,7 @@ import pytest
 from cortex_server.domains import reviews
 from cortex_server.errors import Invalid, NotFound, OutdatedRevision
 from cortex_server.events.objects import Actor
-
-BOB = Actor(kind="agent", name="bob")
+from tests.support.stores import BOB
 
 
 @pytest.fixture

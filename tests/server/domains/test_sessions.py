@@ -4,9 +4,8 @@ import pytest
 
 from cortex_server.domains import messages, sessions, tickets
 from cortex_server.errors import Conflict, Invalid, NotFound, OutdatedRevision
-from cortex_server.events.objects import Actor
+from tests.support.stores import BOB
 
-BOB = Actor(kind="agent", name="bob")
 OWN_ID = "6F9619FF-8B86-4D01-B42D-00CF4FC964FF"
 
 
