@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cortex_cli import sdk
 
 INTERRUPTED = 130
+SIGNALLED = 128  # plus the number of the signal
 
 
 class Failed(click.ClickException):
@@ -62,11 +63,21 @@ def open_what_is_closed() -> None:
             setattr(sys, name, stream)
 
 
+def close_quietly() -> None:
+    """Write out what is buffered; a stream that takes nothing must not change the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            _let_go_of(stream)
+
+
 def guard(body: Callable[[], Any]) -> int:
     """Run `body` and return the exit code of what it did or raised."""
     for stream in (sys.stdout, sys.stderr):
         _never_fail_to_encode(stream)
     stdout = sys.stdout
+    code = 0
     try:
         code = _attempt(body)
         sys.stdout.flush()
@@ -81,6 +92,8 @@ def guard(body: Callable[[], Any]) -> int:
         return 0
     except OSError as error:  # the disk behind `> file` is full, …
         _let_go_of(sys.stdout)
+        if code > SIGNALLED:
+            return code  # the terminal has gone with its window, and nobody reads more of us
         say(f"cannot write: {error.strerror}")
         return 1
     return code
@@ -130,7 +143,8 @@ def explain(error: sdk.CortexError) -> str:
         return "\n".join([text, *(f"  {line}" for line in told)])
     if isinstance(error, sdk.Conflict) and error.code == "outdated_revision":
         found = (error.current or {}).get("revision")
-        return f"{text}\nLook at it again; its revision is now {found}." if found else text
+        fact = text.partition(";")[0]
+        return f"{fact}.\nIt was changed meanwhile: look at it again and repeat." if found else text
     return text
 
 

@@ -167,4 +167,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def main() -> NoReturn:
     """Run this process's command line and exit."""
     failures.open_what_is_closed()
-    sys.exit(run())
+    code = run()
+    failures.close_quietly()
+    sys.exit(code)

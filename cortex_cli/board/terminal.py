@@ -30,6 +30,7 @@ from cortex_cli.board.messages import Clicked, Key
 
 ESC_DELAY_MS = 25
 FALLBACK_TERM = "xterm-256color"
+JOINER = "\u200d"  # between the parts of one emoji: not printable, and yet typed
 
 NAMES = {
     curses.KEY_LEFT: "left",
@@ -249,4 +250,4 @@ def key_name(pressed: int | str) -> str:
         return CONTROLS[pressed]
     if len(pressed) == 1 and 1 <= ord(pressed) <= 26:
         return f"ctrl-{chr(ord(pressed) + 96)}"
-    return pressed if pressed.isprintable() else ""
+    return pressed if pressed.isprintable() or pressed == JOINER else ""

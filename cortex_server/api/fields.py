@@ -222,5 +222,7 @@ def _words(fault: Any) -> str:
     context = fault.get("ctx", {})
     if fault["type"] == "value_error":
         return str(context["error"])
+    if fault["type"] == "string_too_short" and context.get("min_length") == 1:
+        return "must not be empty"
     words = _WORDS.get(fault["type"])
     return words.format(**context) if words else str(fault["msg"]).lower()

@@ -9,6 +9,7 @@ from cortex_server.api.answers import Raw
 from cortex_server.api.credentials import from_cookie
 from cortex_server.api.endpoint import Routes, Write, add_get, services
 from cortex_server.api.fields import Query
+from cortex_server.api.pages import file_response
 from cortex_server.api.parsing import has_body
 from cortex_server.api.queries import parse_query
 from cortex_server.api.schemas import LoginTicket
@@ -58,9 +59,17 @@ def login() -> Response:
     asked = parse_query(LoginQuery, request.environ.get("QUERY_STRING", ""))
     if not asked.ticket.isascii():
         raise Unauthenticated("This is no login link.")
-    with services().store.write(SYSTEM) as tx:
-        secret, expires_at = logins.redeem(tx, asked.ticket)
-        left = parse_iso(expires_at) - parse_iso(tx.now)
+    try:
+        with services().store.write(SYSTEM) as tx:
+            secret, expires_at = logins.redeem(tx, asked.ticket)
+            left = parse_iso(expires_at) - parse_iso(tx.now)
+    except Unauthenticated:
+        if "text/html" not in request.headers.get("Accept", ""):
+            raise
+        # A person looks at this: the page says what to do, or just works if it has a login yet.
+        page = file_response("index.html")
+        page.status_code = Unauthenticated.status
+        return page
     response = Response(status=303, headers={"Location": "/"})
     response.headers["Set-Cookie"] = _cookie(secret, int(left.total_seconds()))
     return response

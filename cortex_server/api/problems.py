@@ -82,7 +82,7 @@ def of_error(error: CortexError) -> Response:
 
 def hidden() -> NotFound:
     """For a token that does not see all: the same words, whether it is missing or hidden."""
-    return NotFound("There is no such thing that this token may read.")
+    return NotFound("There is no such thing, or this token may not read it.")
 
 
 def invalid(errors: list[dict[str, str]]) -> Invalid:

@@ -99,7 +99,7 @@ def test_an_outdated_revision_is_a_conflict_and_overwrites_nothing(
     ):  # fmt: skip
         ran = cortex("ticket", *words, "--revision", "1")
         assert ran.code == 6, words
-        assert "revision is now 2" in ran.err
+        assert "is at revision 2" in ran.err
     assert cortex("ticket", "show", "1", "--json").json["title"] == "theirs"
 
 

@@ -117,6 +117,11 @@ def test_a_login_link_works_once(api):
     assert is_problem(client.get(path, base_url=URL), 401)
     assert is_problem(client.get("/login?ticket=ctx_guess", base_url=URL), 401)
     assert is_problem(client.get("/login", base_url=URL), 400)
+    browser = {"Accept": "text/html,*/*;q=0.8"}
+    shown = client.get("/login?ticket=ctx_guess", base_url=URL, headers=browser)
+    assert (shown.status_code, shown.content_type) == (401, "text/html; charset=utf-8")
+    assert b"cortex open" in shown.data
+    assert "Set-Cookie" not in shown.headers
 
 
 def test_the_cookie_of_another_port_is_not_ours(api):
