@@ -1,6 +1,7 @@
 """What every stream shares: its place, its deadlines, its goodbye."""
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from cortex_server import log
@@ -19,7 +20,7 @@ RECONNECT_SPREAD_MS = 1000  # after a drain the clients come back spread over th
 OVERLOAD_MS = 2000  # and to a full server no sooner than after this
 
 
-class Stream:
+class Stream(ABC):
     """One open stream: iterate `frames()` for its bytes; closing the generator frees everything.
 
     cause: why it ended, for the metrics; set by whoever ends it.
@@ -79,8 +80,9 @@ class Stream:
             self.services.bus.unsubscribe(self.subscriber)
             metrics.disconnects.labels(self.cause).inc()
 
+    @abstractmethod
     def _run(self, subscriber: Subscriber) -> Iterator[bytes]:
-        raise NotImplementedError
+        """The chunks from hello on, until the stream is over; the goodbye is not among them."""
 
     def _end_if_refused(self, subscriber: Subscriber) -> None:
         """Look once more, now that a signal would end this stream.
