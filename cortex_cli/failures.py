@@ -109,8 +109,8 @@ def _attempt(body: Callable[[], Any]) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt, EOFError):
         return INTERRUPTED
-    except Exception as error:
-        from cortex_cli import sdk  # here: `cortex --help` does without it
+    except Exception as error:  # not by its class: naming that would import the SDK every time
+        from cortex_cli import sdk
 
         if not isinstance(error, sdk.CortexError):
             raise

@@ -42,7 +42,7 @@ def create_app(config: Config | None = None, clock: Clock | None = None) -> Flas
     app = Flask("cortex_server", static_folder=None)
     app.url_map.merge_slashes = False  # an address is right or it is not: no redirects
     app.extensions["cortex"] = services
-    app.extensions["cortex_receiver"] = _feed_bus(services)
+    app.extensions["cortex_receiver"] = feed_bus(services)
     problems.register(app)
     _guard(app, services)
     for routes in api.ALL:
@@ -58,7 +58,11 @@ def _services(config: Config, clock: Clock) -> Services:
     engine = make_engine(config.database_url)
     migrate.prepare(config, engine)
     current_epoch = epoch.check(engine, config.database_path)
-    store = Store(engine, clock)
+    return assemble(config, clock, Store(engine, clock), current_epoch)
+
+
+def assemble(config: Config, clock: Clock, store: Store, current_epoch: str) -> Services:
+    """What the application is made of, on a store; the bus is not fed yet."""
     metrics = Metrics()
     return Services(
         config=config,
@@ -75,7 +79,7 @@ def _services(config: Config, clock: Clock) -> Services:
     )
 
 
-def _feed_bus(services: Services) -> Any:
+def feed_bus(services: Services) -> Any:
     """Make the bus a receiver of every signal. Keep what this returns: signals hold it weakly."""
 
     def receive(_sender: Store, event: LoggedEvent) -> None:

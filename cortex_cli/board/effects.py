@@ -122,7 +122,7 @@ class Effects:
     def _fetch(self, effect: m.NetworkEffect) -> None:
         try:
             self._post(_fetched(self.client(), effect))
-        except Exception as error:
+        except Exception as error:  # as above: a thread that dies silently leaves a stale screen
             failure = _failure(effect, str(error) or type(error).__name__)
             if failure:
                 self._post(failure)

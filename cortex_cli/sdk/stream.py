@@ -252,7 +252,7 @@ class EventStream:
         def work() -> None:
             try:
                 connection.open(call)
-            except BaseException as error:
+            except BaseException as error:  # raised again by the thread that waits for this one
                 outcome.error = error
             self._wake.set()
 

@@ -14,6 +14,7 @@ import pytest
 from cortex_cli import reference
 from cortex_cli.main import COMMANDS, cli
 from tests.cli.conftest import Cortex
+from tests.support import needs
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -178,7 +179,7 @@ def test_a_closed_standard_stream_is_no_traceback(closed: str) -> None:
 
 def test_a_full_disk_is_a_failure_not_a_traceback() -> None:
     if not Path("/dev/full").exists():
-        pytest.skip("there is no /dev/full")
+        needs.missing("there is no /dev/full")
     with open("/dev/full", "w") as full:
         ran = subprocess.run(
             [sys.executable, "-m", "cortex_cli", "--help"],

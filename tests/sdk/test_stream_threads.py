@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 import subprocess
 import threading
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from cortex_cli.sdk import Connected, CortexClient, Lost, Unreachable
+from tests.support import needs
 
 
 def kinds(values: list[Any]) -> list[str]:
@@ -136,14 +136,14 @@ def test_close_abandons_a_connection_in_the_making(say) -> None:
         assert values == []
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes a certificate")
 def test_a_stream_over_tls_is_verified_read_and_closed(scripted, connect, say, tmp_path) -> None:
+    openssl = needs.program("openssl")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     options = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
     names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     files = ["-keyout", str(key), "-out", str(certificate)]
     subprocess.run(
-        ["openssl", "req", "-x509", *options, *names, *files], check=True, capture_output=True
+        [openssl, "req", "-x509", *options, *names, *files], check=True, capture_output=True
     )
     server = scripted([say.HEAD, say.hello(), say.Hold], repeat_last=True)
     server.use_tls(certificate, key)

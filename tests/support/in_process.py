@@ -7,20 +7,13 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from cortex_server import log, signals
+from cortex_server import log
+from cortex_server.app import assemble, feed_bus
 from cortex_server.auth import Grant
-from cortex_server.bus import Bus
 from cortex_server.config import Config
 from cortex_server.domains import tokens
-from cortex_server.domains.last_used import LastUsed
-from cortex_server.domains.live import LiveText
 from cortex_server.events import EVENTS
 from cortex_server.events.objects import Role
-from cortex_server.log import LoggedEvent
-from cortex_server.metrics import Metrics
-from cortex_server.registry import StreamRegistry
-from cortex_server.services import Services
-from cortex_server.snapshots import Snapshots
 from cortex_server.store import Store
 from cortex_server.stream.base import Stream
 from cortex_server.stream.dashboard import DashboardStream
@@ -49,28 +42,11 @@ class InProcess:
     def __init__(self, store: Store, clock: ManualClock, config: Config) -> None:
         with store.read() as tx:
             epoch = log.state(tx.conn).epoch
-        metrics = Metrics()
         self.clock = clock
         self.store = store
-        self.services = Services(
-            config=config,
-            clock=clock,
-            store=store,
-            bus=Bus(store.published, config.queue_size, config.queue_bytes, metrics),
-            live=LiveText(),
-            last_used=LastUsed(),
-            snapshots=Snapshots(store),
-            streams=StreamRegistry(store, config.max_streams),
-            metrics=metrics,
-            epoch=epoch,
-            version="0",
-        )
+        self.services = assemble(config, clock, store, epoch)
         self.readers: list[Reader] = []
-        for name in EVENTS:
-            signals.event(name).connect(self._feed, sender=store)
-
-    def _feed(self, _store: Store, event: LoggedEvent) -> None:
-        self.services.bus.publish(event)
+        self._receiver = feed_bus(self.services)  # signals hold it weakly
 
     def grant(
         self,
