@@ -5,8 +5,9 @@ import sys
 
 import click
 
-from cortex_server.config import Config, ConfigError
+from cortex_server.config import ConfigError
 from cortex_server.db.files import StartRefused
+from cortex_server.db_commands import db
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,46 +35,7 @@ def serve(host: str | None, port: int | None, database_url: str | None, allow_re
     run(os.environ)
 
 
-@main.group()
-def db() -> None:
-    """Look after the database."""
-
-
-@db.command()
-def upgrade() -> None:
-    """Bring the database to the schema of this program; a backup is made first."""
-    from cortex_server.db import migrate
-    from cortex_server.db.engine import make_engine
-    from cortex_server.db.lock import DatabaseLock
-
-    config = Config.load(os.environ)
-    if config.database_path is not None:
-        DatabaseLock(config.database_path).probe()
-    migrate.prepare(config, make_engine(config.database_url))
-    click.echo(f"The database is at revision {migrate.OURS.head}.")
-
-
-@db.command()
-def check() -> None:
-    """Say where the log of the database stands."""
-    from cortex_server import log
-    from cortex_server.db.engine import make_engine
-
-    config = _existing()
-    with make_engine(config.database_url).connect() as conn:
-        state = log.state(conn)
-    click.echo(f"epoch {state.epoch}, head {state.head}, floor {state.floor}")
-
-
-@db.command()
-def epoch() -> None:
-    """Print the epoch: it changes when clients must forget what they have seen."""
-    from cortex_server import log
-    from cortex_server.db.engine import make_engine
-
-    config = _existing()
-    with make_engine(config.database_url).connect() as conn:
-        click.echo(log.state(conn).epoch)
+main.add_command(db)
 
 
 @main.group()
@@ -95,15 +57,6 @@ def api_page() -> None:
     from cortex_server.api.reference import api_page as page
 
     click.echo(page(), nl=False)
-
-
-def _existing() -> Config:
-    """The settings. Raises ConfigError when there is no database yet: looking must not make one."""
-    config = Config.load(os.environ)
-    path = config.database_path
-    if path is not None and not path.exists():
-        raise ConfigError(f"There is no database at {path} yet; the server makes it.")
-    return config
 
 
 def run() -> None:

@@ -1,30 +1,39 @@
 """The application, put together. Nothing else wires anything."""
 
+import json
 import os
 from typing import Any
 
-from flask import Flask, Response, request
+import structlog
+from flask import Flask, Request, Response, request
 
 from cortex_server import __version__, api, signals
 from cortex_server.api import health, logins, pages, problems, security, serving, streams
-from cortex_server.api.answers import Compressor
+from cortex_server.api.answers import Compressor, ReadyResponse
 from cortex_server.bus import Bus
 from cortex_server.clock import Clock, SystemClock
 from cortex_server.config import Config
-from cortex_server.db import epoch, migrate
-from cortex_server.db.engine import make_engine
-from cortex_server.domains import tokens
+from cortex_server.db import epoch, migrate, postgres
+from cortex_server.db.engine import is_sqlite, make_engine
+from cortex_server.domains import shared_text, tokens
 from cortex_server.domains.last_used import LastUsed
-from cortex_server.domains.live import LiveText
+from cortex_server.domains.live import Growing, LiveText
+from cortex_server.domains.shared_text import SharedText
+from cortex_server.errors import Unavailable
 from cortex_server.events import EVENTS
 from cortex_server.log import LoggedEvent
 from cortex_server.metrics import Metrics
+from cortex_server.pages import Pages
 from cortex_server.registry import StreamRegistry
 from cortex_server.services import Services
 from cortex_server.snapshots import Snapshots
 from cortex_server.store import SYSTEM, Store
 from cortex_server.stream.response import StreamGateway
+from cortex_server.tailer import Tailer
 
+STALE = "The database has not answered for some seconds; this heals by itself, try again."
+STALE_IS_FINE = ("/healthz", "/metrics")
+_log = structlog.get_logger(__name__)
 TOKEN_FILE = "token"  # noqa: S105
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
@@ -55,7 +64,7 @@ def create_app(config: Config | None = None, clock: Clock | None = None) -> Flas
 
 
 def _services(config: Config, clock: Clock) -> Services:
-    engine = make_engine(config.database_url)
+    engine = make_engine(config.database_url, config.database_connections)
     migrate.prepare(config, engine)
     current_epoch = epoch.check(engine, config.database_path)
     return assemble(config, clock, Store(engine, clock), current_epoch)
@@ -64,19 +73,48 @@ def _services(config: Config, clock: Clock) -> Services:
 def assemble(config: Config, clock: Clock, store: Store, current_epoch: str) -> Services:
     """What the application is made of, on a store; the bus is not fed yet."""
     metrics = Metrics()
+    bus = Bus(store.published, config.queue_size, config.queue_bytes, metrics)
+    streams = StreamRegistry(store, config.max_streams)
+    # looked up when it is called: a test mutes it
+    live: Growing = LiveText(tell=lambda event: bus.publish_ephemeral(event))  # noqa: PLW0108
+    tailer = None
+    if not is_sqlite(store.engine):
+        live = SharedText(config.database_url)
+        tailer = Tailer(config.database_url, current_epoch, store.publisher, clock)
+        _feed_by(tailer, store, bus, streams)
     return Services(
         config=config,
         clock=clock,
         store=store,
-        bus=Bus(store.published, config.queue_size, config.queue_bytes, metrics),
-        live=LiveText(),
+        bus=bus,
+        live=live,
         last_used=LastUsed(),
         snapshots=Snapshots(store),
-        streams=StreamRegistry(store, config.max_streams),
+        pages=Pages(store, bus),
+        streams=streams,
         metrics=metrics,
         epoch=current_epoch,
         version=__version__,
+        tailer=tailer,
     )
+
+
+def _feed_by(tailer: Tailer, store: Store, bus: Bus, streams: StreamRegistry) -> None:
+    """Make it the one that publishes, instead of the store; it is not started yet."""
+    store.tell = lambda _group: tailer.wake()
+
+    def hear(channel: str, payload: str) -> None:
+        try:
+            if channel == postgres.DELTAS:
+                bus.publish_ephemeral(shared_text.event_of(payload))
+            else:
+                values = json.loads(payload)
+                signals.send(signals.internal(values.pop("signal")), store, **values)
+        except Exception:
+            _log.exception("notification_failed", channel=channel)
+
+    tailer.heard = hear
+    tailer.on_stale = streams.suspend
 
 
 def feed_bus(services: Services) -> Any:
@@ -96,10 +134,15 @@ def _guard(app: Flask, services: Services) -> None:
 
     @app.before_request
     def check() -> None:
-        security.check_request(request, services.config.allowed_hosts)
+        current: Request = request._get_current_object()  # type: ignore[attr-defined]
+        security.check_request(current, services.config.allowed_hosts)
+        if services.stale and request.path not in STALE_IS_FINE:
+            raise Unavailable(STALE)
 
     @app.after_request
     def finish(response: Response) -> Response:
-        method = request.method if request.method in _METHODS else "other"
-        services.metrics.requests.labels(method, str(response.status_code)).inc()
-        return security.add_headers(compressor.apply(request, response))
+        current: Request = request._get_current_object()  # type: ignore[attr-defined]
+        method = current.method if current.method in _METHODS else "other"
+        services.metrics.answered(method, response.status_code)
+        compressor.apply(current, response)
+        return response if isinstance(response, ReadyResponse) else security.add_headers(response)

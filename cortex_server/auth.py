@@ -5,9 +5,10 @@ Rights are all or nothing per project. `actor` always comes from the token.
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from cortex_server.db.schema import tickets, tokens
+from cortex_server.db.statements import Statement
 from cortex_server.errors import Forbidden, NotFound, Unauthenticated
 from cortex_server.events.objects import Actor, Role
 from cortex_server.ids import secret_hash
@@ -15,6 +16,11 @@ from cortex_server.store import ReadTx
 
 ROLES: tuple[Role, ...] = ("read", "write", "agent", "runner", "admin")
 LOCAL_NAME = "local"
+_BY_HASH = Statement(select(tokens).where(tokens.c.hash == bindparam("hash")))
+_LIVING = Statement(
+    select(tokens.c.id).where(tokens.c.id == bindparam("id"), tokens.c.revoked_at.is_(None))
+)
+_PROJECT_OF = Statement(select(tickets.c.project).where(tickets.c.key == bindparam("key")))
 
 
 @dataclass(frozen=True)
@@ -63,10 +69,36 @@ class Grant:
             raise Forbidden("This needs a token with the role admin.")
 
 
+class RecentGrants:
+    """What the latest callers were allowed, to refuse others before their bodies are read.
+
+    A grant from here may be outdated: whoever acts on it asks the database again.
+    """
+
+    def __init__(self, most: int = 1000) -> None:
+        self._grants: dict[str, Grant] = {}
+        self._most = most
+
+    def find(self, secret: str) -> Grant | None:
+        return self._grants.get(secret_hash(secret))
+
+    def note(self, secret: str, grant: Grant) -> None:
+        if len(self._grants) >= self._most:
+            self._grants.clear()
+        self._grants[secret_hash(secret)] = grant
+
+
 def is_living(tx: ReadTx, token_id: str) -> bool:
     """Whether the token is there and was not revoked."""
-    living = (tokens.c.id == token_id) & tokens.c.revoked_at.is_(None)
-    return tx.conn.scalar(select(tokens.c.id).where(living)) is not None
+    return _LIVING.one_or_none(tx.conn, id=token_id) is not None
+
+
+def dead_among(tx: ReadTx, token_ids: frozenset[str]) -> frozenset[str]:
+    """Those of these tokens that are gone or were revoked."""
+    if not token_ids:
+        return token_ids
+    living = tokens.c.id.in_(sorted(token_ids)) & tokens.c.revoked_at.is_(None)
+    return token_ids.difference(tx.conn.scalars(select(tokens.c.id).where(living)))
 
 
 def grant_for(tx: ReadTx, secret: str) -> Grant:
@@ -74,7 +106,7 @@ def grant_for(tx: ReadTx, secret: str) -> Grant:
 
     The lookup is by SHA-256 of 256 random bits: how long it takes tells nothing about the secret.
     """
-    row = tx.conn.execute(select(tokens).where(tokens.c.hash == secret_hash(secret))).one_or_none()
+    row = _BY_HASH.one_or_none(tx.conn, hash=secret_hash(secret))
     if row is None:
         raise Unauthenticated("This token is unknown.", code="token_unknown")
     if row.revoked_at is not None:
@@ -83,7 +115,7 @@ def grant_for(tx: ReadTx, secret: str) -> Grant:
         raise Unauthenticated("This token has expired.", code="token_expired")
     projects = None if row.projects is None else frozenset(row.projects)
     if row.ticket is not None:
-        found = tx.conn.scalar(select(tickets.c.project).where(tickets.c.key == row.ticket))
+        found = _PROJECT_OF.scalar(tx.conn, key=row.ticket)
         projects = frozenset([found] if found else [])
     return Grant(
         token_id=row.id,

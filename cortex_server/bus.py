@@ -4,192 +4,148 @@ Everything here runs on one gevent hub and never switches between its steps: tha
 under which a subscriber is registered, an event is offered, and a lagging subscriber goes live.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import Iterator
+from time import monotonic, thread_time
+from typing import Any, Protocol
 
-from gevent.queue import Empty, SimpleQueue
+from gevent import get_hub
 
-from cortex_server.events import EVENTS, Audience
+from cortex_server.batches import batches
+from cortex_server.channels import Channel, EphemeralEvent
 from cortex_server.log import LoggedEvent
+from cortex_server.recent import RECENT_BYTES, Recent
+from cortex_server.subscriber import Subscriber
 
-EPHEMERAL_MAX = 128  # deltas held for one subscriber; the oldest go first, their readers see a hole
-
-EndReason = Literal["lifetime", "drain", "overload", "revoked", "expired", "project_deleted"]
-
-
-@dataclass(frozen=True)
-class Channel:
-    """What a subscriber may see and asked to see; equal ones share one entry in the bus.
-
-    project: of a board stream, else None · readable: the project keys of the token, None for all ·
-    types: event types, None for all · ticket: a key · deltas: a session id, "*" or None.
-    """
-
-    project: str | None = None
-    readable: frozenset[str] | None = None
-    admin: bool = False
-    types: frozenset[str] | None = None
-    ticket: str | None = None
-    deltas: str | None = None
-
-    def matches(self, event: LoggedEvent) -> bool:
-        if self.types is not None and event.type not in self.types:
-            return False
-        if self.ticket is not None and event.ticket != self.ticket:
-            return False
-        if event.project:
-            return self.reads(event.project)
-        return self.admin or EVENTS[event.type].audience is Audience.EVERYONE
-
-    def reads(self, project: str) -> bool:
-        if self.project is not None:
-            return project == self.project
-        return self.readable is None or project in self.readable
-
-    def wants(self, delta: "EphemeralEvent") -> bool:
-        if self.deltas not in ("*", delta.session):
-            return False
-        if self.types is not None and delta.type not in self.types:
-            return False
-        return self.reads(delta.project) and self.ticket in (None, delta.ticket)
-
-    @property
-    def log_projects(self) -> tuple[str, ...] | None:
-        """The projects to read from the log, None for all; events of none come along."""
-        if self.project is not None:
-            return (self.project,)
-        return None
+WINDOW_S = 0.005
+WINDOW_MAX_S = 1.0
+SHARE = 3  # fan-out takes at most about one part in so many of the core
 
 
-@dataclass(frozen=True)
-class EphemeralEvent:
-    """An event that is not logged and has no id."""
-
-    type: str
-    project: str
-    ticket: str
-    session: str
-    frame: bytes
+def window_s(took_s: float) -> float:
+    """How long after the beginning of a round the next one begins, by the CPU time it took."""
+    return min(max(WINDOW_S, SHARE * took_s), WINDOW_MAX_S)
 
 
 class Observer(Protocol):
-    """What the bus counts; metrics implement it."""
+    """What the bus counts, once a round and not once a subscriber; metrics implement it."""
 
-    def overflowed(self, frames: int) -> None: ...
+    def offered(self, frames: int) -> None: ...
+
+    def overflowed(self, streams: int, frames: int) -> None: ...
+
+    def written(self, late_s: float) -> None: ...
 
 
-class Subscriber:
-    """One stream's place in the bus. Starts lagging: it reads the log first, then goes live."""
+class Gathering:
+    """The subscribers of one channel, and what was published for them since the last round.
 
-    def __init__(
-        self, channel: Channel, max_events: int, max_bytes: int, observer: Observer
-    ) -> None:
+    A round joins that once and puts it into every queue. After a quiet time it comes with the next
+    turn of the loop, so a transaction's events are in one round. While events keep coming, the time
+    between two rounds grows with what a round takes, so with the subscribers and with the load.
+    live: the members that do not lag; without any, nothing is gathered.
+    """
+
+    def __init__(self, channel: Channel, bus: "Bus") -> None:
         self.channel = channel
-        self.lagging = True
-        self.gone = False
-        self.ending: EndReason | None = None
-        # one more: a wake-up (None, and only ever put into an empty queue) takes no event's place
-        self._queue: SimpleQueue[LoggedEvent | None] = SimpleQueue(max_events + 1)
-        self._max_events = max_events
-        self._max_bytes = max_bytes
-        self._events = 0  # in the queue, without the wake-up
+        self.members: set[Subscriber] = set()
+        self.live = 0
+        self._bus = bus
+        self._events: list[LoggedEvent] = []
         self._bytes = 0
-        self._deltas: deque[bytes] = deque(maxlen=EPHEMERAL_MAX)
-        self._observer = observer
-
-    def offer(self, event: LoggedEvent) -> None:
-        """Queue a live event; never blocks. A full queue is dropped: the log still has it all."""
-        if self.lagging:
-            return
-        size = len(event.frame)
-        if self._events >= self._max_events or self._bytes + size > self._max_bytes:
-            self._observer.overflowed(self._events + 1)
-            self.fall_behind()
-            return
-        self._events += 1
-        self._bytes += size
-        self._queue.put_nowait(event)
-
-    def fall_behind(self) -> None:
-        """Drop what is queued; the stream will read it, and what follows, from the log."""
-        while not self._queue.empty():
-            self._queue.get_nowait()
-        self._events = self._bytes = 0
-        self.lagging = True
-        self.wake()
-
-    def offer_delta(self, frame: bytes) -> None:
-        self._deltas.append(frame)
-        self.wake()
-
-    def wake(self) -> None:
-        """Make `wait` return even though no event came."""
-        if self._queue.empty():
-            self._queue.put_nowait(None)
-
-    def end(self, reason: EndReason) -> None:
-        """Tell the stream to say goodbye; the first reason stands."""
-        self.ending = self.ending or reason
-        self.wake()
-
-    def leave(self) -> None:
-        """Tell the stream that its client has gone."""
-        self.gone = True
-        self.wake()
-
-    def wait(self, timeout_s: float, max_bytes: int) -> list[LoggedEvent]:
-        """Wait for live events and return what is there, up to about `max_bytes` of frames."""
-        taken: list[LoggedEvent] = []
-        size = 0
-        try:
-            item = self._queue.get(timeout=max(timeout_s, 0))
-            while True:
-                if item is not None:
-                    self._events -= 1
-                    self._bytes -= len(item.frame)
-                    size += len(item.frame)
-                    taken.append(item)
-                if size >= max_bytes:
-                    break
-                item = self._queue.get_nowait()
-        except Empty:
-            pass
-        return taken
-
-    def take_deltas(self) -> bytes:
-        frames = b"".join(self._deltas)
-        self._deltas.clear()
-        return frames
+        self._planned = False  # or a round goes on
+        self._timer: Any = None
+        self._next_round_at = 0.0
 
     @property
-    def idle(self) -> bool:
-        """Live, and everything that was offered has been taken."""
-        return not self.lagging and self._events == 0
+    def waits(self) -> bool:
+        return bool(self._events)
+
+    def add(self, event: LoggedEvent) -> None:
+        """Gather an event for the next round."""
+        self._events.append(event)
+        self._bytes += len(event.frame)
+        if len(self._events) > self._bus.max_events or self._bytes > self._bus.max_bytes:
+            self.all_fall_behind()  # no queue has room for so much
+        elif not self._planned:
+            self._plan_round()
+
+    def offer(self) -> None:
+        """The round: put what was gathered into the queues of all live members."""
+        if self._timer is not None:
+            self._timer.close()
+            self._timer = None
+        events, self._events, self._bytes = self._events, [], 0
+        if not events:
+            self._planned = False
+            return
+        begun = monotonic(), thread_time()
+        for batch in batches(events, self.channel.project):
+            full = [m for m in self.members if not (m.lagging or m.offer(batch))]
+            if full:
+                dropped = sum(member.fall_behind() for member in full)
+                self._bus.observer.overflowed(len(full), dropped + len(full) * len(batch))
+            self._bus.observer.offered(self.live * len(batch))
+        # Behind everybody who was woken here: when this comes, they have written.
+        get_hub().loop.run_callback(self._end_round, *begun, events[0].published_at)
+
+    def _end_round(self, begun_at: float, begun_cpu: float, published_at: float) -> None:
+        self._planned = False
+        # CPU time: what other programs take of the core must not slow this one down even more
+        self._next_round_at = begun_at + self._bus.window_s(thread_time() - begun_cpu)
+        self._bus.observer.written(monotonic() - published_at)
+        if self._events:
+            self._plan_round()
+
+    def all_fall_behind(self) -> None:
+        """Send every live member to the log instead of offering what was gathered."""
+        full, gathered = self.live, len(self._events)
+        self._events, self._bytes = [], 0
+        dropped = sum(member.fall_behind() for member in self.members if not member.lagging)
+        self._bus.observer.overflowed(full, dropped + full * gathered)
+
+    def _plan_round(self) -> None:
+        self._planned = True
+        loop, wait_s = get_hub().loop, self._next_round_at - monotonic()
+        if wait_s <= 0:
+            loop.run_callback(self.offer)
+        else:
+            self._timer = loop.timer(wait_s)
+            self._timer.start(self.offer)
 
 
 class Bus:
-    """The subscribers of one process, by channel. `position` is that of the last event offered."""
+    """The subscribers of one process, by channel.
+
+    position: of the last event published here: all up to it has been offered, or will be in order,
+    to who is live · recent: the last of them · max_events, max_bytes: of one subscriber's queue.
+    """
 
     def __init__(self, position: int, max_events: int, max_bytes: int, observer: Observer) -> None:
         self.position = position
-        self._max_events = max_events
-        self._max_bytes = max_bytes
-        self._observer = observer
-        self._boards: dict[str, dict[Channel, set[Subscriber]]] = {}
-        self._firehoses: dict[Channel, set[Subscriber]] = {}
+        self.recent = Recent(RECENT_BYTES)
+        self.max_events = max_events
+        self.max_bytes = max_bytes
+        self.observer = observer
+        self.window_s = window_s
+        self._boards: dict[str, dict[Channel, Gathering]] = {}
+        self._firehoses: dict[Channel, Gathering] = {}
 
     def subscribe(self, channel: Channel) -> Subscriber:
         """Register before reading the log or a snapshot: whatever follows will be offered."""
-        subscriber = Subscriber(channel, self._max_events, self._max_bytes, self._observer)
-        self._channels_for(channel).setdefault(channel, set()).add(subscriber)
+        channels = self._channels_for(channel)
+        gathering = channels.get(channel)
+        if gathering is None:
+            gathering = channels[channel] = Gathering(channel, self)
+        subscriber = Subscriber(gathering, self.max_events, self.max_bytes)
+        gathering.members.add(subscriber)
         return subscriber
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Forget a subscriber and free what it holds."""
+        subscriber.close()
         channel = subscriber.channel
         channels = self._channels_for(channel)
-        members = channels.get(channel, set())
+        members = channels[channel].members if channel in channels else set()
         members.discard(subscriber)
         if not members:
             channels.pop(channel, None)
@@ -197,31 +153,32 @@ class Bus:
             self._boards.pop(channel.project, None)
 
     def publish(self, event: LoggedEvent) -> None:
-        """Offer one event to all whom it concerns. Comes in position order; never blocks."""
+        """Gather one event for all whom it concerns. Comes in position order; never blocks."""
         if event.position <= self.position:
             return
         missed = event.position > self.position + 1
         self.position = event.position
         if missed:
             # Committed, yet never offered: nobody knows whom it concerns, so all look at the log.
+            self.recent.clear()
             self._all_fall_behind()
             return
-        for channel, members in self._candidates(event.project):
-            if channel.matches(event):
-                for subscriber in members:
-                    subscriber.offer(event)
+        self.recent.add(event)
+        for gathering in self._candidates(event.project):
+            if gathering.live and gathering.channel.matches(event):
+                gathering.add(event)
 
     def publish_ephemeral(self, event: EphemeralEvent) -> None:
-        for channel, members in self._candidates(event.project):
-            if channel.wants(event):
-                for subscriber in members:
+        for gathering in self._candidates(event.project):
+            if gathering.channel.wants(event):
+                for subscriber in gathering.members:
                     subscriber.offer_delta(event.frame)
 
     def go_live(self, subscriber: Subscriber, cursor: int) -> bool:
         """Stop lagging if nothing was published after `cursor`; False: read the log again."""
         if self.position > cursor:
             return False
-        subscriber.lagging = False
+        subscriber.go_live()
         return True
 
     @property
@@ -229,20 +186,19 @@ class Bus:
         return len(self._firehoses) + sum(len(board) for board in self._boards.values())
 
     def _all_fall_behind(self) -> None:
-        for channels in (self._firehoses, *self._boards.values()):
-            for members in channels.values():
-                for subscriber in members:
-                    subscriber.fall_behind()
+        for gatherings in (self._firehoses, *self._boards.values()):
+            for gathering in gatherings.values():
+                gathering.all_fall_behind()
 
-    def _channels_for(self, channel: Channel) -> dict[Channel, set[Subscriber]]:
+    def _channels_for(self, channel: Channel) -> dict[Channel, Gathering]:
         if channel.project is None:
             return self._firehoses
         return self._boards.setdefault(channel.project, {})
 
-    def _candidates(self, project: str) -> Iterator[tuple[Channel, Iterable[Subscriber]]]:
-        yield from self._firehoses.items()
+    def _candidates(self, project: str) -> Iterator[Gathering]:
+        yield from self._firehoses.values()
         if project:
-            yield from self._boards.get(project, {}).items()
+            yield from self._boards.get(project, {}).values()
         else:
             for board in self._boards.values():
-                yield from board.items()
+                yield from board.values()

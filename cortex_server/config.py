@@ -38,6 +38,7 @@ class Config:
     max_streams: int = 800
     worker_connections: int = 1000
     workers: int = 1
+    database_connections: int = 10
     body_max_bytes: int = 8_388_608
     body_timeout_s: float = 15.0
     graceful_s: int = 10
@@ -64,9 +65,11 @@ class Config:
 
     def check(self) -> None:
         """Refuse settings that cannot work together."""
-        if self.workers != 1:
-            why = "SQLite has one writer" if self.is_sqlite else "this version runs one worker"
-            raise ConfigError(f"WEB_CONCURRENCY is {self.workers}, and {why}: set it to 1.")
+        self.check_workers(self.workers, "WEB_CONCURRENCY is")
+        if self.database_connections < 3:
+            raise ConfigError(
+                f"CORTEX_DATABASE_CONNECTIONS is {self.database_connections}: it takes 3 or more."
+            )
         if self.port > 65_535:
             raise ConfigError(f"CORTEX_PORT is {self.port}: it takes a number up to 65535.")
         if self.log_level.lower() not in LOG_LEVELS:
@@ -83,6 +86,16 @@ class Config:
             raise ConfigError(
                 "CORTEX_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://; "
                 "its value is not shown because it may hold a password."
+            )
+
+    def check_workers(self, workers: int, said: str) -> None:
+        """Refuse a number of workers that the database cannot have. said: where it comes from."""
+        if workers < 1:
+            raise ConfigError(f"{said} {workers}: it takes 1 or more.")
+        if workers > 1 and self.is_sqlite:
+            raise ConfigError(
+                f"{said} {workers}, and SQLite can be served by one process only: set it to 1, or "
+                "use PostgreSQL."
             )
 
     @property

@@ -1,17 +1,24 @@
 """gunicorn's settings, the same for `cortex serve` and for `gunicorn -c gunicorn.conf.py`."""
 
+import gc
+import os
 import resource
+import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 from cortex_server import logs
 from cortex_server.config import Config, ConfigError
-from cortex_server.db.files import StartRefused
+from cortex_server.db.files import StartRefused, make_private_directory
 from cortex_server.db.lock import DatabaseLock
 
+WORKER_CLASS = "cortex_server.worker.CortexWorker"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 BACKLOG = 2048
 OTHER_DESCRIPTORS = 256  # beside the connections: database, log, listeners
+REPLACEMENT = "CORTEX_REPLACEMENT"
+METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client lets workers add up
 
 
 def settings(config: Config) -> dict[str, Any]:
@@ -22,7 +29,7 @@ def settings(config: Config) -> dict[str, Any]:
     return {
         "bind": f"{host}:{config.port}",
         "workers": config.workers,
-        "worker_class": "gevent",
+        "worker_class": WORKER_CLASS,
         "worker_connections": config.worker_connections,
         "backlog": BACKLOG,
         "wsgi_app": "cortex_server.wsgi:application()",
@@ -35,9 +42,12 @@ def settings(config: Config) -> dict[str, Any]:
         "accesslog": None,
         "logconfig_dict": logs.config_dict(config.log_level),
         "on_starting": _on_starting(config),
+        "when_ready": _when_ready(config),
+        "post_fork": _post_fork,
         "post_worker_init": _post_worker_init,
         "worker_int": _worker_int,
         "worker_exit": _worker_exit,
+        "on_exit": _on_exit,
     }
 
 
@@ -54,25 +64,80 @@ def _on_starting(config: Config) -> Any:
     def prepare(arbiter: Any) -> None:
         """Refuse what cannot work before any worker is started: it would be tried for ever."""
         try:
-            _check_command_line(arbiter.cfg, config.allow_remote)
+            _check_command_line(arbiter.cfg, config)
             if config.database_path is not None:
                 DatabaseLock(config.database_path).probe()
+                _keep_one_worker(arbiter)
+            else:
+                os.environ[METRICS_DIRECTORY] = str(_metrics_directory(config.data_dir))
         except (ConfigError, StartRefused) as error:
             sys.exit(f"cortex: {error}")
-        _allow_descriptors(arbiter.cfg.worker_connections + OTHER_DESCRIPTORS)
+        connections = arbiter.cfg.worker_connections + config.max_streams
+        _allow_descriptors(connections + OTHER_DESCRIPTORS)
 
     return prepare
 
 
-def _check_command_line(cfg: Any, allow_remote: bool) -> None:
+def _when_ready(config: Config) -> Any:
+    def check(arbiter: Any) -> None:
+        """Refuse an address beyond this machine also when systemd has opened it."""
+        if config.allow_remote:
+            return
+        for listener in arbiter.LISTENERS:
+            address = listener.getsockname()
+            if isinstance(address, tuple):
+                try:
+                    _check_host(address[0])
+                except ConfigError as error:
+                    sys.exit(f"cortex: {error}")
+
+    return check
+
+
+def _check_command_line(cfg: Any, config: Config) -> None:
     """Check what gunicorn's own options may have changed. Raises ConfigError."""
     for address in cfg.address:
-        if isinstance(address, tuple) and not allow_remote:
+        if isinstance(address, tuple) and not config.allow_remote:
             _check_host(address[0])
-    if cfg.workers != 1:
-        raise ConfigError(f"gunicorn is to start {cfg.workers} workers; this version runs one.")
-    if cfg.worker_class_str != "gevent":
-        raise ConfigError("The worker class must be gevent: each stream would block another.")
+    config.check_workers(cfg.workers, "gunicorn's number of workers is")
+    if cfg.worker_class_str != WORKER_CLASS:
+        raise ConfigError(
+            f"The worker class must be {WORKER_CLASS}, which is gevent's: streams need it. "
+            "Leave the option out."
+        )
+
+
+def _metrics_directory(data_dir: Path) -> Path:
+    """A fresh directory in which the workers of this server count; those of dead ones go."""
+    for left in data_dir.glob("metrics.*"):
+        pid = left.suffix[1:]
+        if pid.isdigit() and (int(pid) == os.getpid() or not _lives(int(pid))):
+            shutil.rmtree(left, ignore_errors=True)
+    made = data_dir / f"metrics.{os.getpid()}"
+    try:
+        make_private_directory(made)
+    except OSError as error:
+        raise StartRefused(f"{made} cannot be made: {error.strerror}.") from error
+    return made
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _keep_one_worker(arbiter: Any) -> None:
+    """Ignore SIGTTIN: a second worker would be refused the database, and its end the server's."""
+
+    def refuse() -> None:
+        arbiter.log.warning("SIGTTIN ignored: SQLite can be served by one process only.")
+
+    arbiter.handle_ttin = refuse
 
 
 def _allow_descriptors(wanted: int) -> None:
@@ -81,6 +146,21 @@ def _allow_descriptors(wanted: int) -> None:
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+
+
+def _post_fork(server: Any, worker: Any) -> None:
+    """Tell a worker that it takes the place of one that has died.
+
+    By its environment: nothing of ours may be imported before gevent has patched.
+    """
+    gc.disable()  # until it serves: while it starts, nearly everything that is made stays
+    if worker.age > server.num_workers:
+        os.environ[REPLACEMENT] = "1"
+
+
+def _on_exit(_server: Any) -> None:
+    if directory := os.environ.pop(METRICS_DIRECTORY, None):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _post_worker_init(worker: Any) -> None:

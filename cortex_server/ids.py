@@ -3,7 +3,6 @@
 import hashlib
 import secrets
 import time
-import uuid
 
 _last_stamp = 0  # of the newest id: milliseconds, then a counter of 12 bits
 
@@ -18,7 +17,8 @@ def new_id() -> str:
     milliseconds = time.time_ns() // 1_000_000
     _last_stamp = max((milliseconds & (1 << 48) - 1) << 12, _last_stamp + 1)
     head = _last_stamp >> 12 << 16 | 0x7 << 12 | _last_stamp & 0xFFF
-    return str(uuid.UUID(int=head << 64 | 0x2 << 62 | secrets.randbits(62)))
+    digits = f"{head << 64 | 0x2 << 62 | secrets.randbits(62):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def new_secret() -> str:

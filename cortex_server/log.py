@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Select, delete, insert, select, union_all, update
+from sqlalchemy import Connection, Select, bindparam, delete, select, union_all, update
 
 from cortex_server.db.schema import events, log_state, project_counters
+from cortex_server.db.statements import Statement, insertion
 from cortex_server.errors import CursorExpired
 
 PRUNE_SLICE = 5_000  # positions
@@ -34,6 +35,9 @@ class Draft:
     type: str
     project: str
     ticket: str | None
+    at: str
+    actor_kind: str
+    actor_name: str
     payload: str
 
 
@@ -63,21 +67,23 @@ class LoggedEvent:
     @property
     def data(self) -> str:
         """The value of the frame's `data:` line: one line of ASCII JSON."""
-        head = {
-            "id": self.id,
-            "type": self.type,
-            "project": self.project or None,
-            "seq": self.seq,
-            "ticket": self.ticket,
-            "at": self.at,
-            "actor": {"kind": self.actor_kind, "name": self.actor_name},
-        }
-        return f'{encode(head)[:-1]},"payload":{self.payload}}}'
+        head = [
+            self.id, self.type, self.project or None, self.seq, self.ticket, self.at,
+            self.actor_kind, self.actor_name,
+        ]  # fmt: skip
+        return _DATA % (*map(_ENCODER.encode, head), self.payload)
 
     @cached_property
     def frame(self) -> bytes:
         """The event as a server-sent event, encoded once for all subscribers."""
         return f"id: {self.id}\nevent: {self.type}\ndata: {self.data}\n\n".encode()
+
+
+_DATA = (
+    '{"id":%s,"type":%s,"project":%s,"seq":%s,"ticket":%s,"at":%s,'
+    '"actor":{"kind":%s,"name":%s},"payload":%s}'
+)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 @dataclass(frozen=True)
@@ -91,17 +97,32 @@ class Page:
 
 def encode(value: Any) -> str:
     """JSON on one line, ASCII only: no reader can take U+2028 or U+0085 for the end of a line."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _ENCODER.encode(value)
+
+
+_STATE = Statement(select(log_state.c.epoch, log_state.c.head, log_state.c.floor))
+_ADVANCE = Statement(
+    update(log_state)
+    .values(head=log_state.c.head + bindparam("count"))
+    .returning(log_state.c.head, log_state.c.epoch)
+)
+_ADVANCE_SEQ = Statement(
+    update(project_counters)
+    .where(project_counters.c.key == bindparam("project"))
+    .values(seq=project_counters.c.seq + bindparam("count"))
+    .returning(project_counters.c.seq)
+)
+_SEQ = Statement(
+    select(project_counters.c.seq).where(project_counters.c.key == bindparam("project"))
+)
 
 
 def state(conn: Connection) -> LogState:
-    row = conn.execute(select(log_state.c.epoch, log_state.c.head, log_state.c.floor)).one()
+    row = _STATE.one(conn)
     return LogState(row.epoch, row.head, row.floor)
 
 
-def append(
-    conn: Connection, drafts: Sequence[Draft], at: str, actor: tuple[str, str]
-) -> list[LoggedEvent]:
+def append(conn: Connection, drafts: Sequence[Draft]) -> list[LoggedEvent]:
     """Give the drafts their positions and seqs and store them.
 
     Call it last in the transaction: on PostgreSQL the counter rows stay locked until the commit,
@@ -111,14 +132,10 @@ def append(
         return []
     counts = Counter(draft.project for draft in drafts if draft.project)
     next_seq = {
-        project: _advance_seq(conn, project, count) - count + 1
+        project: _ADVANCE_SEQ.one(conn, project=project.lower(), count=count).seq - count + 1
         for project, count in sorted(counts.items())
     }
-    row = conn.execute(
-        update(log_state)
-        .values(head=log_state.c.head + len(drafts))
-        .returning(log_state.c.head, log_state.c.epoch)
-    ).one()
+    row = _ADVANCE.one(conn, count=len(drafts))
     logged = []
     for position, draft in enumerate(drafts, start=row.head - len(drafts) + 1):
         seq = None
@@ -127,11 +144,11 @@ def append(
             next_seq[draft.project] += 1
         logged.append(
             LoggedEvent(
-                row.epoch, position, draft.type, draft.project, seq, draft.ticket, at, *actor,
-                draft.payload,
+                row.epoch, position, draft.type, draft.project, seq, draft.ticket, draft.at,
+                draft.actor_kind, draft.actor_name, draft.payload,
             )
         )  # fmt: skip
-    conn.execute(insert(events), [_row(event) for event in logged])
+    insertion(events).run_many(conn, map(vars, logged))
     return logged
 
 
@@ -174,11 +191,12 @@ def prune(conn: Connection, before: str, keep: int, most: int = PRUNE_SLICE) -> 
     most: how many positions at a time, so that nobody waits for long. Returns the new floor.
     """
     current = state(conn)
-    younger = select(events.c.position).where(events.c.at >= before)
+    # No further than this slice goes, or each would read all that the next ones are to drop.
+    end = min(current.floor + most, current.head)
+    younger = select(events.c.position).where(events.c.position <= end, events.c.at >= before)
     first_kept = conn.scalar(younger.order_by(events.c.position).limit(1))
-    by_age = current.head if first_kept is None else first_kept - 1
-    due = max(by_age, current.head - keep)
-    floor = max(min(due, current.floor + most), current.floor)
+    by_age = end if first_kept is None else first_kept - 1
+    floor = max(min(max(by_age, current.head - keep), end), current.floor)
     if floor > current.floor:
         conn.execute(delete(events).where(events.c.position <= floor))
         conn.execute(update(log_state).values(floor=floor))
@@ -187,18 +205,7 @@ def prune(conn: Connection, before: str, keep: int, most: int = PRUNE_SLICE) -> 
 
 def seq_of(conn: Connection, project: str) -> int:
     """The seq of the project's newest event; 0 before its first."""
-    key = project_counters.c.key == project.lower()
-    return conn.scalar(select(project_counters.c.seq).where(key)) or 0
-
-
-def _advance_seq(conn: Connection, project: str, count: int) -> int:
-    changed = conn.execute(
-        update(project_counters)
-        .where(project_counters.c.key == project.lower())
-        .values(seq=project_counters.c.seq + count)
-        .returning(project_counters.c.seq)
-    )
-    return int(changed.scalar_one())
+    return _SEQ.scalar(conn, project=project.lower()) or 0
 
 
 _COLUMNS = list(events.c)
@@ -215,10 +222,6 @@ def _query(cursor: int, projects: Iterable[str] | None, limit: int) -> Select[An
     ordered = after_cursor.order_by(events.c.position).limit(limit)
     scans = [select(ordered.where(events.c.project == key).subquery()) for key in ("", *projects)]
     return query.where(events.c.position.in_(union_all(*scans)))
-
-
-def _row(event: LoggedEvent) -> dict[str, Any]:
-    return {column.name: getattr(event, column.name) for column in _COLUMNS}
 
 
 CursorFault = Literal["epoch", "expired", "future"]

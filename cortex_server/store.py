@@ -1,31 +1,37 @@
 """Transactions: rows and events together, signals after the commit and only then."""
 
-import os
-import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from gevent.local import local
 from gevent.lock import BoundedSemaphore
 from pydantic import BaseModel
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError, OperationalError
 
 from cortex_server import log, signals
 from cortex_server.clock import Clock, iso
-from cortex_server.db.engine import WRITES, is_sqlite
-from cortex_server.errors import StorageFull, Unavailable
+from cortex_server.commits import Group, GroupCommit
+from cortex_server.db import postgres
+from cortex_server.db.engine import is_sqlite
+from cortex_server.db.faults import translated
 from cortex_server.events import validate
 from cortex_server.events.objects import Actor
-from cortex_server.log import Draft, LoggedEvent
+from cortex_server.log import Draft
+from cortex_server.publisher import Publisher
 
 _log = structlog.get_logger(__name__)
 
 SYSTEM = Actor(kind="system", name="cortex")
 _SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 _WRITER_LOCK = 0x636F72746578  # "cortex": the PostgreSQL advisory lock of whoever writes
+# The others wait for it: a process that stands still in its turn loses its transaction.
+_TAKE_TURN = text(
+    "SELECT set_config('idle_in_transaction_session_timeout', '30000', true),"
+    " pg_advisory_xact_lock(:key)"
+)
 
 
 @dataclass
@@ -48,8 +54,9 @@ class WriteTx(ReadTx):
         self, name: str, payload: BaseModel, project: str | None = None, ticket: str | None = None
     ) -> None:
         """Add an event to this transaction; it gets its position at the commit."""
-        encoded = log.encode(validate(name, payload).model_dump(mode="json"))
-        self.drafts.append(Draft(name, project or "", ticket, encoded))
+        encoded = validate(name, payload).model_dump_json(ensure_ascii=True)
+        by = self.actor
+        self.drafts.append(Draft(name, project or "", ticket, self.now, by.kind, by.name, encoded))
 
     def announce(self, name: str, **values: Any) -> None:
         """Send an internal signal after the commit; it is not logged."""
@@ -59,55 +66,61 @@ class WriteTx(ReadTx):
 class Store:
     """The one way to the database. Publishes what was committed, in strict position order.
 
-    published: the position of the newest event that was published, or stood there at the start.
+    tell: called after each commit that has events, while nobody else of this process writes. By
+    default it publishes them; a process that reads the log of PostgreSQL itself just wakes that.
     """
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self.engine = engine
         self.clock = clock
-        # sqlite3 blocks the whole hub while it waits for a lock, so writers queue here instead.
-        self._writer = BoundedSemaphore(1)
+        self._commits = GroupCommit(engine, self._lock, self._append, self._after_commit)
+        self._catching_up = BoundedSemaphore(1)
+        self._reading = local()
         with self.read() as tx:
-            self.published = log.state(tx.conn).head
+            head = log.state(tx.conn).head
+        self.publisher = Publisher(self, clock, head)
+        self.tell: Callable[[Group], None] = self._publish
+
+    @property
+    def published(self) -> int:
+        """The position of the newest event that was published, or stood there at the start."""
+        return self.publisher.position
 
     @contextmanager
     def read(self) -> Iterator[ReadTx]:
-        """A read transaction. Never keep it open across a `yield` to a client."""
+        """A read transaction. Never keep it open across a `yield` to a client.
+
+        Inside another one of the same greenlet it is that one: who waits for a second connection
+        while holding one could wait for others who do the same.
+        """
+        if (outer := getattr(self._reading, "tx", None)) is not None:
+            yield outer
+            return
         options = {} if is_sqlite(self.engine) else _SNAPSHOT
-        with _faults(), self.engine.connect().execution_options(**options) as conn, conn.begin():
-            yield ReadTx(conn, iso(self.clock.now()))
+        with (
+            translated(),
+            self.engine.connect().execution_options(**options) as conn,
+            conn.begin(),
+        ):
+            self._reading.tx = ReadTx(conn, iso(self.clock.now()))
+            try:
+                yield self._reading.tx
+            finally:
+                del self._reading.tx
 
     @contextmanager
     def write(self, actor: Actor) -> Iterator[WriteTx]:
-        """A write transaction; commits at the end, then publishes, then returns.
+        """One mutation: all of it or, when the body raises, nothing. Returns when it is on disk.
 
-        Raises StorageFull (nothing is stored), and Unavailable when the database cannot be asked:
-        of a lost connection nobody can say whether it committed.
+        It may share its transaction and its commit with others. Raises StorageFull (nothing is
+        stored), and Unavailable when the database cannot be asked: of a lost connection nobody
+        can say whether it committed.
         """
-        with self._writer:
-            tx = self._transaction(actor)
-            with _faults(), self.engine.connect().execution_options(**{WRITES: True}) as conn:
-                transaction = conn.begin()
-                try:
-                    tx.conn = conn
-                    self._lock(conn)
-                    yield tx
-                    events = log.append(conn, tx.drafts, tx.now, (actor.kind, actor.name))
-                except BaseException:
-                    transaction.rollback()
-                    raise
-                _commit(transaction)
-            self._publish(events)
-        for name, values in tx.announcements:
-            signals.send(signals.internal(name), self, **values)
-
-    def _transaction(self, actor: Actor) -> WriteTx:
-        return WriteTx(conn=None, now=iso(self.clock.now()), actor=actor)  # type: ignore[arg-type]
-
-    def _lock(self, conn: Connection) -> None:
-        """One writer at a time on PostgreSQL too: what it read stays true until it commits."""
-        if not is_sqlite(conn):
-            conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
+        with self._commits.member() as group:
+            tx = WriteTx(conn=group.conn, now=iso(self.clock.now()), actor=actor)
+            yield tx
+            group.drafts.extend(tx.drafts)
+            group.announcements.extend(tx.announcements)
 
     def catch_up(self) -> None:
         """Publish what was committed and not published yet.
@@ -115,75 +128,49 @@ class Store:
         On PostgreSQL a commit can succeed although its answer is lost, and another process may
         write to the same database.
         """
-        with self._writer:
-            self._publish_missed()
+        with self._catching_up:
+            done = False
+            while not done:
+                with self.read() as tx:
+                    floor = log.state(tx.conn).floor
+                    page = log.after(tx.conn, max(self.published, floor))
+                self.publisher.publish(page.events)
+                done = page.done
 
-    def _publish(self, events: Sequence[LoggedEvent]) -> None:
-        """Tell of what was just committed, still under the writer's lock, so in position order."""
-        if events and events[0].position > self.published + 1:
+    def _lock(self, conn: Connection) -> None:
+        """One writer at a time on PostgreSQL too: what it read stays true until it commits."""
+        if not is_sqlite(conn):
+            conn.execute(_TAKE_TURN, {"key": _WRITER_LOCK})
+
+    def _append(self, group: Group) -> None:
+        """Log what all the members have to tell: as late as possible, and in one go."""
+        group.events = log.append(group.conn, group.drafts)
+        if is_sqlite(group.conn):
+            return
+        if group.events:
+            # without content, which is limited and would say nothing that the log does not
+            postgres.notify(group.conn, postgres.COMMITS)
+        for name, values in group.announcements:
+            postgres.notify(group.conn, postgres.COMMITS, log.encode({"signal": name, **values}))
+
+    def _after_commit(self, group: Group) -> None:
+        """Tell of what was just committed, still in the writer's turn, so in position order.
+
+        The change is committed, so it must not fail now.
+        """
+        try:
+            if group.events:
+                self.tell(group)
+        except Exception:
+            _log.exception("publishing_failed", published=self.published)
+        for name, values in group.announcements:
+            signals.send(signals.internal(name), self, **values)
+
+    def _publish(self, group: Group) -> None:
+        if not self.publisher.follows(group.events):
             try:
-                self._publish_missed()
+                self.catch_up()
             except Exception:
-                # The change is committed, so it must not fail now; the bus notices the gap itself.
+                # The bus notices the gap itself.
                 _log.exception("catch_up_failed", published=self.published)
-        self._send(events)
-
-    def _publish_missed(self) -> None:
-        done = False
-        while not done:
-            with self.read() as tx:
-                floor = log.state(tx.conn).floor
-                page = log.after(tx.conn, max(self.published, floor))
-            self._send(page.events)
-            done = page.done
-
-    def _send(self, events: Sequence[LoggedEvent]) -> None:
-        """Send one signal for each event that has not been published."""
-        now = self.clock.monotonic()
-        for event in events:
-            if event.position > self.published:
-                event.published_at = now
-                signals.send(signals.event(event.type), self, event=event)
-                self.published = event.position
-
-
-def _commit(transaction: Any) -> None:
-    """Commit; after a failed write to the disk end the process.
-
-    What the page cache holds after a failed fsync is unknown, so a retry could acknowledge what is
-    not on disk. The next process recovers from the file.
-    """
-    try:
-        transaction.commit()
-    except OperationalError as error:
-        if "disk I/O error" in str(error.orig):
-            _log.critical("commit_failed_exiting", error=str(error.orig))
-            os._exit(70)
-        transaction.rollback()
-        raise
-
-
-@contextmanager
-def _faults() -> Iterator[None]:
-    """Turn what the driver says about the storage into errors that a client can act on."""
-    try:
-        yield
-    except DBAPIError as error:
-        message = str(error.orig)
-        if "disk is full" in message or "No space left" in message:
-            raise StorageFull(
-                "The disk is full: nothing was stored. Free some space; reading still works."
-            ) from error
-        broken = isinstance(error.orig, sqlite3.OperationalError) or error.connection_invalidated
-        if broken and not _is_mistake(message):
-            _log.error("storage_unavailable", error=message)
-            raise Unavailable(
-                "The database does not take this now. A change may have been stored: repeat it "
-                "with the same Idempotency-Key, or look before you repeat it."
-            ) from error
-        raise
-
-
-def _is_mistake(message: str) -> bool:
-    """True for our own faults in SQL, which must stay loud."""
-    return any(part in message for part in ("no such", "syntax error", "has no column"))
+        self.publisher.publish(group.events)

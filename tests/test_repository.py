@@ -20,19 +20,22 @@ SCRIPTS = sorted(p for p in (ROOT / "scripts").iterdir() if p.is_file())
 # no circle comes of it. `__init__` stands for names taken from the package itself.
 SERVER_LAYERS = [
     {"__init__"},
-    {"errors", "clock", "ids", "config", "logs", "metrics", "connections"},
+    {"errors", "clock", "ids", "config", "logs", "metrics", "protocol"},
+    {"worker"},
     {"events"},
     {"signals", "db"},
-    {"log", "bus"},
+    {"log", "flights"},
+    {"batches", "channels", "recent", "subscriber", "bus"},
+    {"publisher", "commits"},
     {"store"},
-    {"auth", "domains"},
-    {"snapshots", "registry"},
+    {"auth", "domains", "tailer"},
+    {"snapshots", "pages", "registry"},
     {"services"},
     {"stream", "reconciler"},
     {"api"},
     {"app"},
     {"wsgi", "gunicorn_settings"},
-    {"serve"},
+    {"serve", "db_commands"},
     {"__main__"},
 ]
 CLI_LAYERS = [

@@ -116,7 +116,7 @@ def _safe(value: Any) -> Any:
     "words",
     nargs=-1,
     required=True,
-    metavar="[TICKET] COLUMN",
+    metavar="[TICKET]... COLUMN",
     shell_complete=completion.ticket_then_column,
 )
 @click.option(
@@ -128,13 +128,32 @@ def _safe(value: Any) -> Any:
 def move(
     app: App, words: tuple[str, ...], position: int | None, revision: int | None, as_json: bool
 ) -> None:  # fmt: skip
-    """Move a ticket to a column."""
-    if len(words) > 2 or (len(words) == 1 and not app.ticket_is_set):
+    """Move a ticket to a column; or several of a project, all of them or none."""
+    if len(words) == 1 and not app.ticket_is_set:
         raise click.UsageError("Name a ticket and a column: cortex ticket move CTX-1 review")
+    if len(words) > 2:
+        if revision is not None:
+            raise click.UsageError("--revision is of one ticket; several were named.")
+        _move_several(app, words[:-1], words[-1], position, as_json)
+        return
     ref = app.ticket(words[0] if len(words) == 2 else None)
     fields = {"status": words[-1], **given(position=position, revision=revision)}
     ticket = app.client.post(api("tickets", ref, "move"), fields)
     finish(ticket, as_json, f"{ticket['key']} is in {ticket['status']}.")
+
+
+def _move_several(
+    app: App, named: tuple[str, ...], column: str, position: int | None, as_json: bool
+) -> None:
+    refs = [app.ticket(name) for name in named]
+    project = app.client.get(api("tickets", refs[0]))["project"]
+    places = [None if position is None else position + index for index in range(len(refs))]
+    changes = [
+        {"ticket": ref, "status": column, "position": place}
+        for ref, place in zip(refs, places, strict=True)
+    ]
+    moved = app.client.patch(api("projects", project, "tickets"), {"changes": changes})["items"]
+    finish(moved, as_json, f"{', '.join(ticket['key'] for ticket in moved)} are in {column}.")
 
 
 def _set_archived(

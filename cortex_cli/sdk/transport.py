@@ -24,6 +24,7 @@ _LONGEST_REFUSAL = 1024 * 1024
 _MOST_REDIRECTS = 5
 _BODILESS = frozenset({204, 304})
 _KEEPS_METHOD = frozenset({307, 308})
+_OF_A_GATEWAY = frozenset({502, 504})  # a proxy got no whole answer, and so have we
 _REDIRECTS = frozenset({301, 302, 303}) | _KEEPS_METHOD
 _FAILURES = (requests.RequestException, HTTPError, OSError, ValueError)
 
@@ -69,14 +70,19 @@ def new_session(ca_file: str | None = None) -> requests.Session:
 def exchange(session: requests.Session, call: Call) -> Reply:
     """Send the call and return the whole answer.
 
-    Raises Unreachable, or Redirected for a redirect that leaves the origin or changes a mutating
-    call into a GET.
+    Raises Unreachable, also when a proxy says so, or Redirected for a redirect that leaves the
+    origin or changes a mutating call into a GET.
     """
     try:
         with _send(session, call, stream=False) as response:
             reply = Reply(response.status_code, response.headers, response.content)
     except _FAILURES as error:
         raise unreachable(call, error) from None
+    if reply.status in _OF_A_GATEWAY:
+        raise Unreachable(
+            f"Cannot reach Cortex at {_origin_text(call.url)}: the proxy there answered "
+            f"{reply.status}."
+        )
     if not reply.content and reply.status not in _BODILESS and not _has_length(reply.headers):
         # http.client takes a head that was cut off for a whole one, with fewer fields.
         raise unreachable(call, ConnectionError())

@@ -3,19 +3,24 @@
 import gzip
 import json
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import gevent
 from flask import Request, Response
 from pydantic import BaseModel
 
+from cortex_server.api.security import DEFAULT_HEADERS
 from cortex_server.domains.idempotency import Answer
 from cortex_server.domains.pages import Listing
+from cortex_server.flights import Flights
 
 JSON_TYPE = "application/json"
 GZIP_MIN_BYTES = 1024
 _GZIP_LEVEL = 3
 _COMPRESSED_KEPT = 16
+_THREAD_MIN_BYTES = 65_536  # a millisecond's work
 
 
 @dataclass(frozen=True)
@@ -63,10 +68,23 @@ def encode(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
+class ReadyResponse(Response):
+    """An answer whose headers are complete and right as they stand.
+
+    Werkzeug would go through them twice more for each request, and put right what is right.
+    """
+
+    def get_wsgi_response(self, environ: Any) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
+        return self.get_app_iter(environ), self.status, self.headers.to_wsgi_list()
+
+
 def to_response(answer: Answer) -> Response:
-    response = Response(answer.body, answer.status)
-    response.headers.pop("Content-Type", None)
-    response.headers.update(answer.headers)
+    headers = list({**DEFAULT_HEADERS, **answer.headers}.items())
+    response = ReadyResponse(answer.body, answer.status, headers)
+    if "Content-Type" not in answer.headers:
+        del response.headers["Content-Type"]
+    if answer.status in (204, 304):
+        del response.headers["Content-Length"]
     return response
 
 
@@ -88,6 +106,7 @@ class Compressor:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._flights: Flights[bytes] = Flights()
 
     def apply(self, request: Request, response: Response) -> Response:
         """Compress the body in place where that helps. Streams are never touched."""
@@ -96,10 +115,10 @@ class Compressor:
         ):
             return response
         response.headers.add("Vary", "Accept-Encoding")
-        if request.accept_encodings.quality("gzip") <= 0 or response.status_code != 200:
-            return response
         body = response.get_data()
-        if len(body) < GZIP_MIN_BYTES:
+        if len(body) < GZIP_MIN_BYTES or response.status_code != 200:
+            return response
+        if request.accept_encodings.quality("gzip") <= 0:
             return response
         response.set_data(self._compressed(request.path, response.headers.get("ETag"), body))
         response.headers["Content-Encoding"] = "gzip"
@@ -107,11 +126,21 @@ class Compressor:
 
     def _compressed(self, path: str, etag: str | None, body: bytes) -> bytes:
         if etag is None or not names_bytes(etag):
-            return gzip.compress(body, _GZIP_LEVEL, mtime=0)
+            return _gzip(body)
         key = (path, etag)
-        if key not in self._kept:
-            self._kept[key] = gzip.compress(body, _GZIP_LEVEL, mtime=0)
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = self._kept[key] = self._flights.share(key, lambda: _gzip(body))
         self._kept.move_to_end(key)
         while len(self._kept) > _COMPRESSED_KEPT:
             self._kept.popitem(last=False)
-        return self._kept[key]
+        return kept
+
+
+def _gzip(body: bytes) -> bytes:
+    """Compress; a large body in a thread, where it takes no turn from other requests."""
+    if len(body) < _THREAD_MIN_BYTES:
+        return gzip.compress(body, _GZIP_LEVEL, mtime=0)
+    pool = gevent.get_hub().threadpool
+    compressed: bytes = pool.apply(gzip.compress, (body, _GZIP_LEVEL), {"mtime": 0})
+    return compressed

@@ -1,7 +1,7 @@
 """Health, readiness and metrics: for machines that watch the server."""
 
 from flask import Blueprint, Response, request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import text
 
 from cortex_server.api.answers import to_answer, to_response
@@ -10,6 +10,7 @@ from cortex_server.api.endpoint import add_get, services
 from cortex_server.api.fields import Query
 from cortex_server.api.problems import Draining
 from cortex_server.api.queries import parse_query
+from cortex_server.errors import Unavailable
 
 
 def blueprint() -> Blueprint:
@@ -31,6 +32,8 @@ def readyz() -> Response:
     parse_query(Query, request.environ.get("QUERY_STRING", ""))
     if services().streams.draining:
         raise Draining("This process is shutting down.")
+    if services().stale:
+        raise Unavailable("The log cannot be read.")
     with services().store.read() as tx:
         tx.conn.execute(text("SELECT 1"))
     return to_response(to_answer({"status": "ready", "version": services().version}, 200))
@@ -41,4 +44,4 @@ def metrics() -> Response:
     if not services().config.metrics_public:
         authenticate(services(), request).check_admin()
     parse_query(Query, request.environ.get("QUERY_STRING", ""))
-    return Response(generate_latest(services().metrics.registry), content_type=CONTENT_TYPE_LATEST)
+    return Response(services().metrics.text(), content_type=CONTENT_TYPE_LATEST)

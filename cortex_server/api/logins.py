@@ -77,4 +77,6 @@ def login() -> Response:
 
 def _cookie(value: str, max_age_s: int) -> str:
     name = cookie_name(request)
-    return f"{name}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Strict"
+    # Taken from anybody's header: whoever makes it up only gets a cookie of less use.
+    secure = "; Secure" if request.headers.get("X-Forwarded-Proto") == "https" else ""
+    return f"{name}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Strict{secure}"

@@ -7,13 +7,17 @@ from pydantic import Field
 from cortex_server.api.answers import Status
 from cortex_server.api.endpoint import Read, Routes, Write
 from cortex_server.api.fields import INT_MAX, Body, Name, PageQuery, RevisedBody, Text, absent
-from cortex_server.api.schemas import Length
+from cortex_server.api.schemas import Applied, Length, StoredMessages
 from cortex_server.api.sessions import readable_session, writable_session
-from cortex_server.domains import live, messages
+from cortex_server.domains import messages
+from cortex_server.domains.deltas import Piece, joined
 from cortex_server.domains.pages import Listing
+from cortex_server.errors import CortexError
 from cortex_server.events.objects import Message, MessageRole, MessageStatus, PartType
 
 routes = Routes("messages")
+DELTAS_MAX = 5_000
+MESSAGES_MAX = 5_000  # in one request, which is one transaction
 
 
 class NewPart(Body):
@@ -32,12 +36,33 @@ class MessagePut(RevisedBody):
     status: MessageStatus = absent()
 
 
+class NamedMessage(Body):
+    """A whole message with the id that its sender gave it."""
+
+    id: Annotated[str, Field(min_length=1, max_length=128)]
+    role: MessageRole
+    parts: Annotated[list[NewPart], Field(max_length=1000)]
+    status: MessageStatus = absent()
+
+
+class MessageList(Body):
+    messages: Annotated[list[NamedMessage], Field(max_length=MESSAGES_MAX)]
+
+
 class DeltaPost(Body):
     """offset: where the sender believes that the part's text ends, in code points."""
 
     part: Annotated[int, Field(ge=0, le=INT_MAX)]
     offset: Annotated[int, Field(ge=0, le=INT_MAX)]
     text: Text
+
+
+class NamedDelta(DeltaPost):
+    message: Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class DeltaList(Body):
+    deltas: Annotated[list[NamedDelta], Field(max_length=DELTAS_MAX)]
 
 
 @routes.get(
@@ -47,13 +72,14 @@ class DeltaPost(Body):
 def listing(call: Read) -> Listing[Message]:
     session = readable_session(call)
     page = messages.listing(call.tx, session.id, call.query.limit, call.query.cursor)
-    return Listing(call.services.live.merge_all(page.items), page.next_cursor)
+    return Listing(call.services.live.shown(call.tx, page.items), page.next_cursor)
 
 
 @routes.get("/sessions/<id>/messages/<mid>", summary="Show a message.", answer=Message, agent=True)
 def show(call: Read) -> Message:
     session = readable_session(call)
-    return call.services.live.merge(messages.get(call.tx, session.id, call.args["mid"]))
+    message = messages.get(call.tx, session.id, call.args["mid"])
+    return call.services.live.shown(call.tx, [message])[0]
 
 
 @routes.put(
@@ -70,6 +96,16 @@ def put(call: Write) -> Status:
 
 
 @routes.post(
+    "/sessions/<id>/messages", status=200, body=MessageList, answer=StoredMessages, agent=True,
+    summary="Store many whole messages in their order, all of them or none.",
+)  # fmt: skip
+def put_many(call: Write) -> StoredMessages:
+    session = writable_session(call)
+    call.services.live.flush(call.tx, session.id)
+    return StoredMessages(**vars(messages.put_many(call.tx, session, call.given["messages"])))
+
+
+@routes.post(
     "/sessions/<id>/messages/<mid>/delta", status=202, body=DeltaPost, answer=Length, agent=True,
     stores=False, summary="Append text to a streaming part; told at once, not durable yet.",
 )  # fmt: skip
@@ -77,9 +113,29 @@ def delta(call: Read) -> Length:
     session = readable_session(call)
     call.grant.check_write(session.project, session.ticket)
     message = messages.get(call.tx, session.id, call.args["mid"])
-    part, offset, text = call.body.part, call.body.offset, call.body.text
-    length = call.services.live.append(message, part, offset, text)
-    if text:
-        event = live.delta_event(message, part, offset, text, call.tx.now)
-        call.services.bus.publish_ephemeral(event)
+    body = call.body
+    length = call.services.live.append(message, body.part, body.offset, body.text, call.tx.now)
     return Length(length=length)
+
+
+@routes.post(
+    "/sessions/<id>/deltas", status=202, body=DeltaList, answer=Applied, agent=True, stores=False,
+    summary="Append many pieces of text in their order; those before a refused one are applied.",
+)  # fmt: skip
+def deltas(call: Read) -> Applied:
+    session = readable_session(call)
+    call.grant.check_write(session.project, session.ticket)
+    found: dict[str, Message] = {}
+    applied = 0
+    pieces = (Piece(d.message, d.part, d.offset, d.text) for d in call.body.deltas)
+    for piece in joined(pieces):
+        try:
+            if piece.message not in found:
+                found[piece.message] = messages.get(call.tx, session.id, piece.message)
+            message = found[piece.message]
+            call.services.live.append(message, piece.part, piece.offset, piece.text, call.tx.now)
+        except CortexError as error:
+            error.extra["applied"] = applied
+            raise
+        applied += piece.made_of
+    return Applied(applied=applied)

@@ -19,6 +19,8 @@ MAX_DEPTH = 64
 _CHUNK = 65_536
 _INT_MAX = 2**63 - 1
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+# Only an escape can bring these in: JSON refuses NUL as it is, and UTF-8 has no surrogates.
+_SUSPICIOUS = re.compile(r"\\u(?:0000|d[89a-f])", re.I)
 _JSON_TYPE = re.compile(r'application/json[ \t]*(?:;[ \t]*charset=("?)utf-8\1[ \t]*)?', re.I | re.A)
 
 
@@ -27,7 +29,8 @@ def read_body(request: Request, max_bytes: int, timeout_s: float) -> bytes:
 
     Raises TooLarge, BodyTimeout, UnsupportedMedia for an encoded one, Malformed for a broken one.
     """
-    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+    encoding = request.environ.get("HTTP_CONTENT_ENCODING", "identity")
+    if encoding.strip().lower() not in ("", "identity"):
         raise UnsupportedMedia("Send the body as it is: no Content-Encoding is accepted.")
     length = request.content_length
     if length is not None and length > max_bytes:
@@ -44,12 +47,12 @@ def read_body(request: Request, max_bytes: int, timeout_s: float) -> bytes:
 
 def has_body(request: Request) -> bool:
     """Whether the request announces a body, by its length or by chunks."""
-    return bool(request.content_length) or "Transfer-Encoding" in request.headers
+    return bool(request.content_length) or "HTTP_TRANSFER_ENCODING" in request.environ
 
 
 def check_json_type(request: Request) -> None:
     """Refuse every content type but JSON: browsers cannot send it across sites without asking."""
-    if not _JSON_TYPE.fullmatch(request.headers.get("Content-Type", "").strip()):
+    if not _JSON_TYPE.fullmatch(request.environ.get("CONTENT_TYPE", "").strip()):
         raise UnsupportedMedia("Send JSON, with the header Content-Type: application/json.")
 
 
@@ -83,7 +86,9 @@ def parse_json(body: bytes) -> Any:
         raise Malformed(f"The body is not JSON: {error.msg} at character {error.pos}.") from None
     except RecursionError:
         raise _too_deep() from None
-    _check(value)
+    _check_depth(value)
+    if _SUSPICIOUS.search(text):
+        _check_texts(value)
     return value
 
 
@@ -152,21 +157,30 @@ def _float(digits: str) -> float:
     return number
 
 
-def _check(value: Any) -> None:
-    """Look at every string, key and level, without recursion."""
-    level = [value]
+def _check_depth(value: Any) -> None:
+    """Look at every level, without recursion."""
+    level = [value] if isinstance(value, dict | list) else []
     for _ in range(MAX_DEPTH + 1):
-        inside: list[Any] = []
-        for item in level:
-            if isinstance(item, str):
-                check_text(item, "The body")
-            elif isinstance(item, dict):
-                for key in item:
-                    check_text(key, "The body")
-                inside.extend(item.values())
-            elif isinstance(item, list):
-                inside.extend(item)
-        if not inside:
+        level = [
+            item
+            for container in level
+            for item in (container.values() if isinstance(container, dict) else container)
+            if isinstance(item, dict | list)
+        ]
+        if not level:
             return
-        level = inside
     raise _too_deep()
+
+
+def _check_texts(value: Any) -> None:
+    """Look at every string and key."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            check_text(item, "The body")
+        elif isinstance(item, dict):
+            waiting.extend(item)
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)

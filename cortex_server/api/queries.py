@@ -1,5 +1,7 @@
 """The query of an address: known names, once each, in the declared shape."""
 
+from functools import cache
+from typing import cast
 from urllib.parse import unquote_plus
 
 from pydantic import ValidationError
@@ -13,6 +15,8 @@ def parse_query(model: type[M], query: str) -> M:
 
     query: as it came, percent-encoded UTF-8 (checked before).
     """
+    if not query:
+        return cast(M, _without(model))
     found: dict[str, str] = {}
     for pair in query.split("&"):
         if not pair:
@@ -22,7 +26,17 @@ def parse_query(model: type[M], query: str) -> M:
         if name in found:
             raise problems.malformed([{"field": name[:100], "message": "may stand only once"}])
         found[name] = unquote_plus(value)
+    return _checked(model, found)
+
+
+def _checked(model: type[M], found: dict[str, str]) -> M:
     try:
         return model.model_validate(found)
     except ValidationError as error:
         raise problems.malformed(faults(error)) from None
+
+
+@cache
+def _without(model: type[M]) -> M:
+    """What an address without parameters means; nobody changes it."""
+    return _checked(model, {})

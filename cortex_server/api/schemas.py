@@ -21,6 +21,12 @@ class Board(Wire):
     batches: list[dict[str, Any]]
 
 
+class Tickets(Wire):
+    """The tickets that were made or changed, in the order of the request."""
+
+    items: list[Ticket]
+
+
 class Imported(Wire):
     """The keys by what happened, and every ticket in the order given."""
 
@@ -34,6 +40,20 @@ class Length(Wire):
     """The length of a part's text now, in code points. Not durable yet: the final PUT is."""
 
     length: int
+
+
+class Applied(Wire):
+    """How many deltas of the list were appended. Not durable yet: the final PUT is."""
+
+    applied: int
+
+
+class StoredMessages(Wire):
+    """How many messages of the list were new, changed, and neither."""
+
+    created: int
+    updated: int
+    unchanged: int
 
 
 class LoginTicket(Wire):

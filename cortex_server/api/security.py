@@ -5,6 +5,7 @@ that it rebound to this address) and text that wants to become a script.
 """
 
 import re
+from functools import cache
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from flask import Request, Response
@@ -26,6 +27,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+DEFAULT_HEADERS = {**HEADERS, "Cache-Control": "no-store"}
 
 
 def check_request(request: Request, allowed_hosts: tuple[str, ...]) -> None:
@@ -52,10 +54,10 @@ def check_host(request: Request, allowed_hosts: tuple[str, ...]) -> None:
 
 def check_site(request: Request) -> None:
     """Refuse what a page of another origin sent, as far as the browser says so."""
-    site = request.headers.get("Sec-Fetch-Site")
+    site = request.environ.get("HTTP_SEC_FETCH_SITE")
     if site is not None and site not in ("same-origin", "none"):
         raise CrossSite("Requests from pages of other sites are refused.")
-    origin = request.headers.get("Origin")
+    origin = request.environ.get("HTTP_ORIGIN")
     if origin is not None and not _is_own_origin(origin, request.environ["HTTP_HOST"]):
         raise CrossSite("Requests from pages of other origins are refused.")
 
@@ -72,12 +74,12 @@ def cookie_name(request: Request) -> str:
 
 def add_headers(response: Response) -> Response:
     """Put the protecting headers on an answer; nothing of it is to be stored unless it says so."""
-    for name, value in HEADERS.items():
+    for name, value in DEFAULT_HEADERS.items():
         response.headers.setdefault(name, value)
-    response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
+@cache
 def _own_hosts(port: str, allowed: tuple[str, ...]) -> set[str]:
     hosts = {f"{name}:{port}" for name in LOOPBACK}
     if port == "80":
@@ -104,6 +106,8 @@ def _check_address(request: Request) -> None:
     """Refuse a path or query that is not UTF-8 text, and a token in the query."""
     path = request.environ["PATH_INFO"].encode("latin-1")
     query = request.environ.get("QUERY_STRING", "")
+    if not query and path.isascii() and b"\x00" not in path:
+        return
     if _BAD_ESCAPE.search(query) or not query.isascii():
         raise Malformed("The query holds a broken percent escape.")
     for raw, what in ((path, "path"), (unquote_to_bytes(query), "query")):

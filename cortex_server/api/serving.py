@@ -1,9 +1,10 @@
 """What every declared route does the same way, from the token to the bytes of the answer."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
-from flask import Response, request
+from flask import Request, Response, request
 from pydantic import ValidationError
 
 from cortex_server.api import problems
@@ -17,55 +18,78 @@ from cortex_server.auth import Grant
 from cortex_server.domains import idempotency
 from cortex_server.domains.idempotency import Answer
 from cortex_server.errors import Malformed, NotFound
+from cortex_server.services import Services
 
 _ETAG = re.compile(r'"([0-9]{1,9})"')
 
 
 def serve(endpoint: Endpoint, **args: str) -> Response:
     """Answer one request of a declared route."""
-    secret = secret_of(request)
+    # the request itself: Flask's stand-in for it costs more than what is asked of it
+    current: Request = request._get_current_object()  # type: ignore[attr-defined]
+    asked = _Asked(endpoint, args, services(), current, secret_of(current))
     if endpoint.method == "GET":
-        answer = _read(endpoint, secret, args)
-        if not_modified(request, answer):
+        answer = _read(asked)
+        if not_modified(current, answer):
             answer = Answer(304, answer.headers, b"")
         return to_response(answer)
-    with services().store.read() as tx:  # before the body is read: it may take its time
-        grant = grant_of(services(), tx, secret)
-    endpoint.admit(grant)
-    raw = _raw_body(endpoint)
-    if endpoint.stores:
-        return to_response(_write(endpoint, grant, secret, args, raw))
-    return to_response(_read(endpoint, secret, args, raw))
+    grant = _admitted(asked)  # before the body is read: it may take its time
+    raw = _raw_body(asked)
+    return to_response(_write(asked, grant, raw) if endpoint.stores else _read(asked, raw))
 
 
-def _read(endpoint: Endpoint, secret: str, args: dict[str, str], raw: bytes = b"") -> Answer:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One request of a declared route. args: the variable parts of its path."""
+
+    endpoint: Endpoint
+    args: dict[str, str]
+    services: Services
+    request: Request
+    secret: str
+
+
+def _admitted(asked: _Asked) -> Grant:
+    grants = asked.services.grants
+    grant = grants.find(asked.secret)
+    if grant is None:
+        with asked.services.store.read() as tx:
+            grant = grant_of(asked.services, tx, asked.secret)
+        grants.note(asked.secret, grant)
+    asked.endpoint.admit(grant)
+    return grant
+
+
+def _read(asked: _Asked, raw: bytes = b"") -> Answer:
+    endpoint = asked.endpoint
     if endpoint.method == "GET":
-        _refuse_body()
-    with services().store.read() as tx:
-        grant = grant_of(services(), tx, secret)
+        _refuse_body(asked.request)
+    with asked.services.store.read() as tx:
+        grant = grant_of(asked.services, tx, asked.secret)
         endpoint.admit(grant)
-        query, body, revision = _inputs(endpoint, raw)
-        call = Read(services(), grant, args, query, body, revision, tx)
+        query, body, revision = _inputs(asked, raw)
+        call = Read(asked.services, grant, asked.args, query, body, revision, tx)
         return to_answer(_run(endpoint, call), endpoint.status)
 
 
-def _write(
-    endpoint: Endpoint, grant: Grant, secret: str, args: dict[str, str], raw: bytes
-) -> Answer:
-    query, body, revision = _inputs(endpoint, raw)
-    address = f"{request.path}?{request.environ.get('QUERY_STRING', '')}"
-    claimed = idempotency.claim(
-        grant.token_id,
-        request.headers.get("Idempotency-Key"),
-        (request.method, address, raw),
-        secret if endpoint.sealed else None,
-    )
-    with services().store.write(grant.actor) as tx:
-        grant = grant_of(services(), tx, secret)  # again: it may have been revoked in the meantime
+def _write(asked: _Asked, grant: Grant, raw: bytes) -> Answer:
+    endpoint, environ = asked.endpoint, asked.request.environ
+    query, body, revision = _inputs(asked, raw)
+    claimed = None
+    key = environ.get("HTTP_IDEMPOTENCY_KEY")
+    if key is not None:
+        address = f"{asked.request.path}?{environ.get('QUERY_STRING', '')}"
+        what = (endpoint.method, address, raw)
+        claimed = idempotency.claim(
+            grant.token_id, key, what, asked.secret if endpoint.sealed else None
+        )
+    with asked.services.store.write(grant.actor) as tx:
+        # again: it may have been revoked in the meantime
+        grant = grant_of(asked.services, tx, asked.secret)
         endpoint.admit(grant)
         if claimed and (stored := idempotency.find(tx, claimed)):
             return stored
-        call = Write(services(), grant, args, query, body, revision, tx)
+        call = Write(asked.services, grant, asked.args, query, body, revision, tx)
         value = _run(endpoint, call)
         answer = to_answer(value, endpoint.status)
         if endpoint.location and answer.status == 201:
@@ -84,46 +108,47 @@ def _run(endpoint: Endpoint, call: Call) -> Any:
         raise problems.hidden() from None
 
 
-def _inputs(endpoint: Endpoint, raw: bytes) -> tuple[Any, Any, int | None]:
-    query = parse_query(endpoint.query, request.environ.get("QUERY_STRING", ""))
+def _inputs(asked: _Asked, raw: bytes) -> tuple[Any, Any, int | None]:
+    endpoint = asked.endpoint
+    query = parse_query(endpoint.query, asked.request.environ.get("QUERY_STRING", ""))
     body = None
     if endpoint.body is not None:
         try:
             body = endpoint.body.model_validate(parse_object(raw) if raw else {})
         except ValidationError as error:
             raise problems.invalid(faults(error)) from None
-    return query, body, _revision(endpoint, query, body)
+    return query, body, _revision(asked, query, body)
 
 
-def _raw_body(endpoint: Endpoint) -> bytes:
+def _raw_body(asked: _Asked) -> bytes:
     """The bytes of the body. b"" only where it may be left out and is."""
-    if endpoint.body is None:
-        _refuse_body()
+    if asked.endpoint.body is None:
+        _refuse_body(asked.request)
         return b""
-    if endpoint.body_optional and not has_body(request):
+    if asked.endpoint.body_optional and not has_body(asked.request):
         return b""
-    check_json_type(request)
-    config = services().config
-    raw = read_body(request, config.body_max_bytes, config.body_timeout_s)
+    check_json_type(asked.request)
+    config = asked.services.config
+    raw = read_body(asked.request, config.body_max_bytes, config.body_timeout_s)
     if not raw:
         parse_object(raw)  # says that it is empty
     return raw
 
 
-def _refuse_body() -> None:
-    if has_body(request):
-        raise Malformed(f"{request.method} takes no body here.")
+def _refuse_body(refused: Request) -> None:
+    if has_body(refused):
+        raise Malformed(f"{refused.method} takes no body here.")
 
 
-def _revision(endpoint: Endpoint, query: Any, body: Any) -> int | None:
+def _revision(asked: _Asked, query: Any, body: Any) -> int | None:
     """The revision that the request names, in one of three places, or None."""
     named = {getattr(query, "revision", None), getattr(body, "revision", None)}
-    header = request.headers.get("If-Match")
-    if header is not None and endpoint.method != "GET" and header.strip() != "*":
+    header = asked.request.environ.get("HTTP_IF_MATCH")
+    if header is not None and asked.endpoint.method != "GET" and header.strip() != "*":
         match = _ETAG.fullmatch(header.strip())
         if not match:
             raise Malformed('If-Match takes one revision in quotes, like "7".')
-        if not endpoint.revised:
+        if not asked.endpoint.revised:
             raise Malformed("If-Match: nothing with a revision is changed here.")
         named.add(int(match[1]))
     named.discard(None)

@@ -1,6 +1,7 @@
 """The addresses of the event streams: who asks, for what; the stream itself is elsewhere."""
 
 import re
+from dataclasses import replace
 from typing import Annotated
 from uuid import uuid4
 
@@ -9,15 +10,18 @@ from pydantic import Field
 
 from cortex_server import log
 from cortex_server.api import problems
+from cortex_server.api.admissions import RecentAdmissions
 from cortex_server.api.credentials import grant_of, secret_of
 from cortex_server.api.endpoint import add_get, services
 from cortex_server.api.fields import Flag, Query, Word
 from cortex_server.api.parsing import has_body
 from cortex_server.api.queries import parse_query
 from cortex_server.auth import Grant
+from cortex_server.clock import iso
 from cortex_server.domains import projects, sessions, tickets
 from cortex_server.errors import Forbidden, Malformed, NotFound
 from cortex_server.events import EVENTS
+from cortex_server.ids import secret_hash
 from cortex_server.store import ReadTx
 from cortex_server.stream.request import StreamRequest
 from cortex_server.stream.response import stream_response
@@ -53,17 +57,30 @@ class StreamQuery(DashboardQuery):
 
 def blueprint() -> Blueprint:
     routes = Blueprint("streams", __name__)
-    add_get(routes, "/events", events)
+    admissions = RecentAdmissions()
+    add_get(routes, "/events", lambda: events(admissions), "events")
     add_get(routes, "/events/dashboard", dashboard)
     return routes
 
 
-def events() -> Response:
+def events(admissions: RecentAdmissions) -> Response:
     """The stream of a board, or of everything that the token may read."""
-    with services().store.read() as tx:
-        grant = grant_of(services(), tx, secret_of(request))
+    secret = secret_of(request)
+    address = _address_without_reader()
+    key = (secret_hash(secret), request.headers.get("X-Cortex-Project"), address)
+    endings = services().streams.endings  # before reading: an end in between must show
+    known = admissions.find(key, endings, services().clock.monotonic())
+    if known is not None:
+        grant, wanted = known
         asked = parse_query(StreamQuery, _query())
-        wanted = _wanted(tx, grant, asked)
+        services().last_used.note(grant.token_id, iso(services().clock.now()))
+        wanted = replace(wanted, client_id=_client_id(asked.client_id), cursor=_cursor(asked.since))
+        return stream_response(services(), grant, wanted)
+    with services().store.read() as tx:
+        grant = grant_of(services(), tx, secret)
+        asked = parse_query(StreamQuery, _query())
+        wanted = _wanted(tx, grant, asked, endings)
+    admissions.note(key, grant, wanted, services().clock.monotonic())
     return stream_response(services(), grant, wanted)
 
 
@@ -80,6 +97,12 @@ def dashboard() -> Response:
     return stream_response(services(), grant, wanted)
 
 
+def _address_without_reader() -> tuple[str, ...]:
+    """The query's pairs that say what is to be read, without who reads it and from where."""
+    pairs = request.environ.get("QUERY_STRING", "").split("&")
+    return tuple(pair for pair in pairs if not pair.startswith(("client_id=", "since=")))
+
+
 def _query() -> str:
     if has_body(request):
         raise Malformed("A stream takes no body.")
@@ -87,7 +110,7 @@ def _query() -> str:
     return query
 
 
-def _wanted(tx: ReadTx, grant: Grant, asked: StreamQuery) -> StreamRequest:
+def _wanted(tx: ReadTx, grant: Grant, asked: StreamQuery, endings: int) -> StreamRequest:
     """What was asked, with keys as written. Raises Malformed, or NotFound for what is not there."""
     try:
         project, ticket = _scope(tx, grant, _project_named(asked.project), asked.ticket)
@@ -104,6 +127,7 @@ def _wanted(tx: ReadTx, grant: Grant, asked: StreamQuery) -> StreamRequest:
         deltas=deltas,
         cursor=_cursor(asked.since),
         snapshot=asked.snapshot,
+        endings=endings,
     )
 
 

@@ -19,6 +19,7 @@ from cortex_server.api.fields import (
     RevisedBody,
     RevisionQuery,
     Text,
+    TicketRef,
     TicketRefs,
     Time,
     Title,
@@ -32,14 +33,15 @@ from cortex_server.api.rights import (
     writable_project,
     writable_ticket,
 )
-from cortex_server.api.schemas import Imported
-from cortex_server.domains import imports, tickets
+from cortex_server.api.schemas import Imported, Tickets
+from cortex_server.domains import bulk, imports, tickets
 from cortex_server.domains.pages import Listing
 from cortex_server.domains.tickets import TicketFilter
 from cortex_server.events.objects import PlacedTicket, Priority, Ticket, TicketType
 
 routes = Routes("tickets")
 IMPORT_MAX = 2_000  # they are one transaction, which keeps every other change waiting
+BULK_MAX = 500
 
 
 class NewTicket(Body):
@@ -72,6 +74,21 @@ class TicketChange(RevisedBody):
     references: References = absent()
     depends_on: TicketRefs = absent()
     archived: bool = absent()
+
+
+class NamedChange(TicketChange):
+    """ticket: key or id · position: its place in the column, from 0; null is the end."""
+
+    ticket: TicketRef
+    position: Position | None = absent()
+
+
+class NewTickets(Body):
+    tickets: Annotated[list[NewTicket], Field(min_length=1, max_length=BULK_MAX)]
+
+
+class TicketChanges(Body):
+    changes: Annotated[list[NamedChange], Field(min_length=1, max_length=BULK_MAX)]
 
 
 class Move(RevisedBody):
@@ -145,6 +162,24 @@ def of_project(call: Read) -> Listing[Ticket]:
 def create(call: Write) -> PlacedTicket:
     project = writable_project(call, call.args["key"])
     return tickets.placed(call.tx, tickets.create(call.tx, project, call.given))
+
+
+@routes.post(
+    "/projects/<key>/tickets/bulk", body=NewTickets, answer=Tickets,
+    summary="Create several tickets in their order, all of them or none.",
+)  # fmt: skip
+def create_many(call: Write) -> Tickets:
+    project = writable_project(call, call.args["key"])
+    return Tickets(items=bulk.create(call.tx, project, call.given["tickets"]))
+
+
+@routes.patch(
+    "/projects/<key>/tickets", body=TicketChanges, answer=Tickets,
+    summary="Change or move several tickets in their order, all of them or none.",
+)  # fmt: skip
+def change_many(call: Write) -> Tickets:
+    project = writable_project(call, call.args["key"])
+    return Tickets(items=bulk.change(call.tx, project, call.given["changes"]))
 
 
 @routes.post(

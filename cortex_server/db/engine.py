@@ -5,25 +5,50 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
+from cortex_server.db import postgres
+
 WRITES = "cortex_writes"  # execution option of a connection that is about to write
 
 
-def make_engine(database_url: str) -> Engine:
-    """An engine on SQLite or PostgreSQL. Opens no connection yet."""
-    if make_url(database_url).get_backend_name() == "sqlite":
+def make_engine(database_url: str, connections: int = 10) -> Engine:
+    """An engine on SQLite or PostgreSQL. Opens no connection yet.
+
+    connections: to PostgreSQL, at most; who finds none free waits for some seconds.
+    """
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite":
         return _sqlite(database_url)
-    # Snapshots set their own isolation; writers rely on the lock that the store takes.
-    return create_engine(database_url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    return create_engine(
+        database_url,
+        connect_args=postgres.arguments(url),
+        # Snapshots set their own. A writer must see all that was committed before it got the lock
+        # of the store, whatever the server's default is.
+        isolation_level="READ COMMITTED",
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        pool_use_lifo=True,
+    )
 
 
 def is_sqlite(engine_or_connection: Engine | Connection) -> bool:
     return engine_or_connection.dialect.name == "sqlite"
 
 
+def driver_of(conn: Connection) -> Any:
+    """The driver's own connection, in the same transaction."""
+    return conn.connection.driver_connection
+
+
 def _sqlite(database_url: str) -> Engine:
     engine = create_engine(
         database_url,
-        connect_args={"timeout": 5.0, "check_same_thread": False},
+        connect_args={
+            "timeout": 5.0,
+            "check_same_thread": False,  # commits run in a thread, one at a time
+            "cached_statements": 512,
+        },
         pool_size=5,
         max_overflow=50,
     )
@@ -42,6 +67,6 @@ def _sqlite(database_url: str) -> Engine:
     def _on_begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get(WRITES)
         # IMMEDIATE: positions are given in commit order, and no upgrade of a read lock can fail.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        driver_of(connection).execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine

@@ -38,7 +38,7 @@ def check(engine: Engine, path: Path | None) -> str:
         found = Seen(*conn.execute(log_state.select()).one()[1:3])
     if path is None:
         return found.epoch
-    seen = _read(path)
+    seen = remembered(path)
     # A database without its file was copied here, or is new: then nobody knows a position yet.
     continues = found.head == 0 if seen is None else _continues(found, seen)
     if not continues:
@@ -53,8 +53,14 @@ def note(path: Path | None, epoch: str, head: int) -> None:
     """Remember the head. Writes only when it rose; call it each second and at shutdown."""
     if path is None:
         return
-    seen = _read(path)
+    seen = remembered(path)
     if seen is None or seen.epoch != epoch or seen.head < head:
+        _write(path, Seen(epoch, head))
+
+
+def record(path: Path | None, epoch: str, head: int) -> None:
+    """Remember an epoch that was given on purpose, by a restore or a copy."""
+    if path is not None:
         _write(path, Seen(epoch, head))
 
 
@@ -69,18 +75,19 @@ def _renew(engine: Engine) -> str:
     return epoch
 
 
-def _file(path: Path) -> Path:
+def file_of(path: Path) -> Path:
+    """The file beside the database."""
     return path.with_name(f"{path.name}.epoch")
 
 
-def _read(path: Path) -> Seen | None:
+def remembered(path: Path) -> Seen | None:
     """What was seen; None when there is no file, or one that cannot be understood."""
     try:
-        fields = json.loads(_file(path).read_text(encoding="utf-8"))
+        fields = json.loads(file_of(path).read_text(encoding="utf-8"))
         return Seen(str(fields["epoch"]), int(fields["head"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _write(path: Path, seen: Seen) -> None:
-    write_private(_file(path), json.dumps({"epoch": seen.epoch, "head": seen.head}) + "\n")
+    write_private(file_of(path), json.dumps({"epoch": seen.epoch, "head": seen.head}) + "\n")

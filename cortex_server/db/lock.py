@@ -1,4 +1,4 @@
-"""One process at a time may serve a database: an advisory lock on `<database>.lock`.
+"""Who may serve a database. Of SQLite one process: an advisory lock on `<database>.lock`.
 
 The kernel releases it when the process ends, however it ends. The file stays; its content only
 says who holds it: {"pid", "parent"}.
@@ -9,16 +9,17 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, NullPool, create_engine, func, select
-from sqlalchemy.exc import OperationalError
-
+from cortex_server.db import postgres
 from cortex_server.db.files import make_private_directory
 from cortex_server.db.migrate import DatabaseRefused
 
 _POLL_S = 0.05
+_GOING_S = 0.5
 _UNKNOWN_HOLDER_S = 0.5  # a new holder writes its name just after it got the lock
 
 
@@ -115,39 +116,56 @@ class DatabaseLock:
 
 
 class PostgresLock:
-    """The same for a PostgreSQL database: deltas, live text and revocations stay in one process.
+    """Keeps the servers out while a program has the database for itself, or is kept out by them.
 
-    An advisory lock of a connection of its own; it ends with that connection.
+    Every server shares an advisory lock as long as it serves; this takes it alone.
     """
 
-    _KEY = 0x636F7274657873  # "cortexs": whoever serves
-
     def __init__(self, database_url: str) -> None:
-        self._engine = create_engine(database_url, poolclass=NullPool)
-        self._connection: Connection | None = None
+        self._database_url = database_url
+        self._connection: Any = None
 
     def acquire(self, wait_s: float) -> None:
-        """Take the lock; waits for a worker that drains. Raises DatabaseRefused."""
-        try:
-            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        except OperationalError as error:
-            raise DatabaseRefused(f"PostgreSQL cannot be reached: {error.orig}") from error
-        give_up = time.monotonic() + wait_s
-        while not connection.scalar(select(func.pg_try_advisory_lock(self._KEY))):
+        """Take the lock; waits for servers that drain. Raises DatabaseRefused."""
+        connection = self._connect()
+        # PostgreSQL may take a moment to see that a server which just ended has gone.
+        give_up = time.monotonic() + max(wait_s, _GOING_S)
+        while not postgres.take_alone(connection):
             if time.monotonic() >= give_up:
                 connection.close()
                 raise DatabaseRefused(
-                    "Another Cortex serves this PostgreSQL database, and this version runs one. "
-                    "Stop that server first, or name another database in CORTEX_DATABASE_URL."
+                    "A Cortex server serves this PostgreSQL database. Stop all of them first, or "
+                    "name another database in CORTEX_DATABASE_URL."
                 )
             time.sleep(_POLL_S)
         self._connection = connection
 
     def release(self) -> None:
-        """Let the next one have it. Does nothing when it is not held."""
+        """Let the servers have it. Does nothing when it is not held."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def probe(self) -> None:
+        """Raise DatabaseRefused when a program has the database for itself. Keeps nothing."""
+        with closing(self._connect()) as connection:
+            if not postgres.share(connection):
+                raise DatabaseRefused(
+                    "Another program has this PostgreSQL database for itself, to restore or copy "
+                    "it. Start the server when that is done."
+                )
+
+    def _connect(self) -> Any:
+        import psycopg
+
+        try:
+            return postgres.connect(self._database_url)
+        except psycopg.Error as error:
+            raise DatabaseUnreachable(f"PostgreSQL cannot be reached: {error}") from error
+
+
+class DatabaseUnreachable(DatabaseRefused):
+    """Nobody answers, so that trying again may help."""
 
 
 def _try_lock(descriptor: int, kind: int) -> bool:

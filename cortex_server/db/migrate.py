@@ -6,6 +6,7 @@ file is copied first, to `<file>.before-<revision>-<time>`.
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,16 +37,32 @@ class Migrations:
         return self.revisions[-1]
 
 
-OURS = Migrations(Path(__file__).parent / "migrations", ("0001",))
+# In front of the revision of a database that was copied away: then no program serves it.
+SEALED = "sealed:"
+
+OURS = Migrations(Path(__file__).parent / "migrations", ("0001", "0002", "0003"))
 
 
 class DatabaseRefused(StartRefused):
     """A database that this program must not touch."""
 
 
+class ForeignDatabase(DatabaseRefused):
+    """The database of another program."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """before: the revision that was found; None where there was none · backup: made first."""
+
+    before: str | None
+    now: str
+    backup: Path | None = None
+
+
 def prepare(
     config: Config, engine: Engine, migrations: Migrations = OURS, now: datetime | None = None
-) -> None:
+) -> Prepared:
     """Bring a fresh, older or current database to the newest revision. Quick when it is current.
 
     now: the time in the name of the backup.
@@ -53,14 +70,13 @@ def prepare(
     """
     path = config.database_path
     if path is None:
-        _prepare_postgres(engine, migrations)
-        return
+        return _prepare_postgres(engine, migrations)
     if engine.url.database != str(path):
         raise DatabaseRefused(f"{path}: the path of a SQLite file must not hold a question mark.")
     _make_private(config, path)
-    found = _sqlite_revision(path)
+    found = sqlite_revision(path)
     if _is_current(found, migrations, str(path)):
-        return
+        return Prepared(found, migrations.head)
     backup = None
     if found is not None:
         backup = _back_up(path, f"{migrations.head}-{now or datetime.now(UTC):%Y%m%dT%H%M%SZ}")
@@ -73,10 +89,11 @@ def prepare(
             f"{_cause(error)}.{kept}"
         ) from error
     _log.info("database_migrated", before=found, now=migrations.head, backup=backup and str(backup))
+    return Prepared(found, migrations.head, backup)
 
 
-def upgrade(engine: Engine, migrations: Migrations = OURS) -> None:
-    """Run every migration that is due, in one transaction."""
+def upgrade(engine: Engine, migrations: Migrations = OURS, to: str = "head") -> None:
+    """Run every migration that is due, in one transaction. to: the revision to end at."""
     # Alembic costs a third of a second to import, and a current database does not need it.
     from alembic import command
     from alembic.config import Config as AlembicConfig
@@ -88,7 +105,7 @@ def upgrade(engine: Engine, migrations: Migrations = OURS) -> None:
         try:
             with conn.begin():
                 settings.attributes["connection"] = conn
-                command.upgrade(settings, "head")
+                command.upgrade(settings, to)
                 _check_foreign_keys(conn)
         finally:
             _enforce_foreign_keys(conn, True)
@@ -100,6 +117,12 @@ def _cause(error: Exception) -> object:
 
 
 def _is_current(found: str | None, migrations: Migrations, what: str) -> bool:
+    if found is not None and found.startswith(SEALED):
+        raise DatabaseRefused(
+            f"{what} was copied to another database with its epoch, and is sealed so that only one "
+            "of the two goes on. Serve the copy; or give this one an epoch of its own with "
+            "`cortex db unseal`."
+        )
     if found is not None and found not in migrations.revisions:
         raise DatabaseRefused(
             f"{what} has the revision {found}, which is newer than this program "
@@ -125,16 +148,21 @@ def _make_private(config: Config, path: Path) -> None:
         ) from error
 
 
-def _sqlite_revision(path: Path) -> str | None:
+def _open(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=rw", uri=True)
+
+
+def sqlite_revision(
+    path: Path, connect: Callable[[Path], sqlite3.Connection] = _open
+) -> str | None:
     """The revision of the file, None when it is empty. Changes nothing, whatever file it is."""
-    address = f"file:{quote(str(path.absolute()))}?mode=rw"
     try:
-        with closing(sqlite3.connect(address, uri=True)) as conn:
+        with closing(connect(path)) as conn:
             tables = {name for (name,) in conn.execute("SELECT name FROM sqlite_schema")}
             if not tables:
                 return None
             if not {"alembic_version", "log_state"} <= tables:
-                raise DatabaseRefused(f"{path} is the database of another program; name another.")
+                raise ForeignDatabase(f"{path} is the database of another program; name another.")
             (revision,) = conn.execute("SELECT version_num FROM alembic_version").fetchone()
             conn.execute("SELECT epoch, head FROM log_state").fetchone()
             return str(revision)
@@ -185,20 +213,22 @@ def _corrupt(what: str) -> sqlite3.DatabaseError:
     return error
 
 
-def _prepare_postgres(engine: Engine, migrations: Migrations) -> None:
+def _prepare_postgres(engine: Engine, migrations: Migrations) -> Prepared:
     what = f"The database {engine.url.database} on {engine.url.host or 'this machine'}"
     try:
         with engine.connect() as conn:
-            if _is_current(_postgres_revision(conn, what), migrations, what):
-                return
+            found = postgres_revision(conn, what)
+            if _is_current(found, migrations, what):
+                return Prepared(found, migrations.head)
         with engine.connect() as guard, guard.begin():
             # Several servers may start at once: one migrates, the others find it done.
             guard.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
             with engine.connect() as conn:
-                found = _postgres_revision(conn, what)
+                found = postgres_revision(conn, what)
             if not _is_current(found, migrations, what):
                 upgrade(engine, migrations)
                 _log.info("database_migrated", before=found, now=migrations.head)
+            return Prepared(found, migrations.head)
     except OperationalError as error:
         raise DatabaseRefused(f"{what} cannot be reached: {error.orig}") from error
     except SQLAlchemyError as error:
@@ -207,11 +237,11 @@ def _prepare_postgres(engine: Engine, migrations: Migrations) -> None:
         ) from error
 
 
-def _postgres_revision(conn: Connection, what: str) -> str | None:
+def postgres_revision(conn: Connection, what: str) -> str | None:
     tables = set(inspect(conn).get_table_names())
     if "alembic_version" not in tables:
         if "events" in tables or "projects" in tables:
-            raise DatabaseRefused(f"{what} holds the tables of another program; name another.")
+            raise ForeignDatabase(f"{what} holds the tables of another program; name another.")
         return None
     return str(conn.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
 

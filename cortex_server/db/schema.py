@@ -6,6 +6,7 @@ Texts that order (`rank`, times) compare by bytes: BINARY on SQLite, the C colla
 from typing import Any
 
 from sqlalchemy import (
+    DDL,
     JSON,
     BigInteger,
     Boolean,
@@ -14,11 +15,15 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
+    event,
     func,
 )
+
+from cortex_server.db import search
 
 metadata = MetaData(
     naming_convention={
@@ -142,6 +147,12 @@ tickets = Table(
     *_revisioned(),
     UniqueConstraint("project", "number"),
     Index("ix_tickets_project_archived_status_rank", "project", "archived", "status", "rank"),
+    # Lists go by number: with one of these a page costs the same whatever it skips.
+    Index("ix_tickets_project_archived_number", "project", "archived", "number"),
+    *(
+        Index(f"ix_tickets_project_archived_{name}_number", "project", "archived", name, "number")
+        for name in ("status", "assignee", "type", "priority")
+    ),
 )
 Index("uq_tickets_key_lower", func.lower(tickets.c.key), unique=True)
 
@@ -150,7 +161,20 @@ ticket_labels = Table(
     metadata,
     Column("ticket", Text, ForeignKey("tickets.key", ondelete="CASCADE"), primary_key=True),
     Column("label", Text, ForeignKey("labels.id", ondelete="CASCADE"), primary_key=True),
-    Index("ix_ticket_labels_label", "label"),
+    Column("number", Integer, nullable=False),  # of the ticket, which never changes
+    Index("ix_ticket_labels_label_number", "label", "number"),
+)
+
+# When a ticket last entered a column; of the last days only, for the throughput of the dashboard.
+arrivals = Table(
+    "arrivals",
+    metadata,
+    _of("project"),
+    Column("status", Text, nullable=False),
+    Column("ticket", Text, nullable=False),  # stays when the ticket is deleted
+    Column("at", Ordered, nullable=False),
+    PrimaryKeyConstraint("project", "status", "ticket"),
+    Index("ix_arrivals_project_at_status", "project", "at", "status"),
 )
 
 ticket_dependencies = Table(
@@ -172,6 +196,7 @@ comments = Table(
     Column("body", Text, nullable=False),
     *_revisioned(),
     Index("ix_comments_ticket_id", "ticket", "id"),
+    Index("ix_comments_project", "project"),
 )
 
 reviews = Table(
@@ -190,7 +215,9 @@ reviews = Table(
     *_actor("resolved_by", nullable=True),
     *_revisioned(),
     Index("ix_reviews_ticket_id", "ticket", "id"),
-    Index("ix_reviews_project_state", "project", "state"),
+    Index("ix_reviews_project_id", "project", "id"),
+    Index("ix_reviews_project_state_id", "project", "state", "id"),
+    Index("ix_reviews_state_id", "state", "id"),
 )
 
 sessions = Table(
@@ -212,6 +239,8 @@ sessions = Table(
     Column("ended_at", Ordered),
     Index("ix_sessions_ticket_id", "ticket", "id"),
     Index("ix_sessions_project_status", "project", "status"),
+    Index("ix_sessions_project_created_at_id", "project", "created_at", "id"),
+    Index("ix_sessions_created_at_id", "created_at", "id"),
     Index("ix_sessions_parent_id", "parent_id"),
 )
 
@@ -230,6 +259,19 @@ messages = Table(
     UniqueConstraint("session", "number"),
     Index("ix_messages_ticket", "ticket"),
     Index("ix_messages_project", "project"),
+)
+
+# Text that deltas brought and `messages` does not hold yet, where several processes share it. No
+# foreign key: checking it would lock the message, and rows without one are dropped twice a second.
+live_deltas = Table(
+    "live_deltas",
+    metadata,
+    Column("session", Text, primary_key=True),
+    Column("message", Text, primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("start", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
 )
 
 settings = Table(
@@ -279,3 +321,8 @@ idempotency = Table(
     Column("at", Ordered, nullable=False),
     Index("ix_idempotency_at", "at"),
 )
+
+for _statement in search.SQLITE:
+    event.listen(
+        metadata, "after_create", DDL(_statement.replace("%", "%%")).execute_if(dialect="sqlite")
+    )

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import bindparam, select
 from sqlalchemy import delete as sql_delete
 
 from cortex_server.db.schema import comments
+from cortex_server.db.statements import Statement, insertion
 from cortex_server.domains import pages
 from cortex_server.domains.pages import Listing
 from cortex_server.domains.rows import actor, actor_columns, bump, check_revision, differences
@@ -15,9 +16,11 @@ from cortex_server.events.payloads import DeletedComment
 from cortex_server.ids import new_id
 from cortex_server.store import ReadTx, WriteTx
 
+_BY_ID = Statement(select(comments).where(comments.c.id == bindparam("id")))
+
 
 def get(tx: ReadTx, comment_id: str) -> Comment:
-    row = tx.conn.execute(select(comments).where(comments.c.id == comment_id)).one_or_none()
+    row = _BY_ID.one_or_none(tx.conn, id=comment_id)
     if row is None:
         raise NotFound(f"There is no comment {comment_id}.")
     return _comment(row)
@@ -36,12 +39,11 @@ def add(tx: WriteTx, ticket: Ticket, fields: dict[str, Any]) -> Comment:
     """Add a comment in the name of the transaction's actor."""
     values = {
         "id": new_id(), "project": ticket.project, "ticket": ticket.key,
-        **actor_columns("author", tx.actor),
         "type": fields.get("type", "comment"), "body": fields["body"],
         "revision": 1, "created_at": tx.now, "updated_at": tx.now,
     }  # fmt: skip
-    tx.conn.execute(insert(comments).values(values))
-    comment = get(tx, values["id"])
+    insertion(comments).run(tx.conn, **values, **actor_columns("author", tx.actor))
+    comment = Comment.model_validate({**values, "author": tx.actor})
     tx.emit("comment.added", comment, comment.project, comment.ticket)
     return comment
 
@@ -65,7 +67,7 @@ def delete(tx: WriteTx, comment: Comment, revision: int | None) -> None:
     tx.emit("comment.deleted", gone, comment.project, comment.ticket)
 
 
-def _comment(row: Row[Any]) -> Comment:
+def _comment(row: Any) -> Comment:
     fields = row._asdict()
     del fields["author_kind"], fields["author_name"]
     return Comment.model_validate({**fields, "author": actor(row, "author")})

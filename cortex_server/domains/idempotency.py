@@ -11,16 +11,20 @@ import os
 import re
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, select
 
 from cortex_server.clock import later
 from cortex_server.db.schema import idempotency
+from cortex_server.db.statements import Statement, insertion
 from cortex_server.errors import Invalid, Malformed
 from cortex_server.store import WriteTx
 
 KEPT_S = 86_400
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _SALT_BYTES = 32
+_SAME = (idempotency.c.token_id == bindparam("by")) & (idempotency.c.key == bindparam("named"))
+_STORED = Statement(select(idempotency).where(_SAME))
+_FORGET = Statement(delete(idempotency).where(_SAME))
 
 
 @dataclass(frozen=True)
@@ -42,15 +46,11 @@ class Claim:
     secret: str | None
 
 
-def claim(
-    token_id: str, key: str | None, request: tuple[str, str, bytes], secret: str | None
-) -> Claim | None:
-    """The claim of a request (method, address, body), None when it carries no key.
+def claim(token_id: str, key: str, request: tuple[str, str, bytes], secret: str | None) -> Claim:
+    """The claim of a request: its method, address and body.
 
     Raises Malformed for a key that is not 1 to 255 visible ASCII characters.
     """
-    if key is None:
-        return None
     if not _KEY.fullmatch(key):
         raise Malformed("Idempotency-Key must be 1 to 255 visible ASCII characters.")
     method, address, body = request
@@ -63,12 +63,12 @@ def find(tx: WriteTx, claimed: Claim) -> Answer | None:
 
     Raises Invalid (idempotency_mismatch) when the key was used for another request.
     """
-    where = (idempotency.c.token_id == claimed.token_id) & (idempotency.c.key == claimed.key)
-    row = tx.conn.execute(select(idempotency).where(where)).one_or_none()
+    same = {"by": claimed.token_id, "named": claimed.key}
+    row = _STORED.one_or_none(tx.conn, **same)
     if row is None:
         return None
     if row.at <= later(tx.now, -KEPT_S):
-        tx.conn.execute(delete(idempotency).where(where))
+        _FORGET.run(tx.conn, **same)
         return None
     if row.fingerprint != claimed.fingerprint:
         raise Invalid(
@@ -84,16 +84,15 @@ def find(tx: WriteTx, claimed: Claim) -> Answer | None:
 def keep(tx: WriteTx, claimed: Claim, answer: Answer) -> None:
     """Store the answer in the transaction that it answers for."""
     body = _seal(answer.body, claimed.secret) if claimed.secret else answer.body
-    tx.conn.execute(
-        insert(idempotency).values(
-            token_id=claimed.token_id,
-            key=claimed.key,
-            fingerprint=claimed.fingerprint,
-            status=answer.status,
-            headers=answer.headers,
-            body=body.decode(),
-            at=tx.now,
-        )
+    insertion(idempotency).run(
+        tx.conn,
+        token_id=claimed.token_id,
+        key=claimed.key,
+        fingerprint=claimed.fingerprint,
+        status=answer.status,
+        headers=answer.headers,
+        body=body.decode(),
+        at=tx.now,
     )
 
 

@@ -7,8 +7,8 @@ from sqlalchemy import select
 
 from cortex_server.db.schema import tickets as ticket_table
 from cortex_server.domains import tickets
-from cortex_server.domains.rows import let_others_run
-from cortex_server.errors import CortexError, Invalid
+from cortex_server.domains.bulk import all_or_none
+from cortex_server.errors import Conflict, Invalid
 from cortex_server.events.objects import Project, Ticket
 from cortex_server.store import WriteTx
 
@@ -30,23 +30,18 @@ def import_tickets(tx: WriteTx, project: Project, rows: list[dict[str, Any]]) ->
     row by its place in the list; the transaction then stores none.
     """
     result = ImportResult()
-    refused: list[dict[str, str]] = []
     seen: set[str] = set()
-    for index, row in enumerate(rows):
-        let_others_run()
+
+    def one(row: dict[str, Any]) -> None:
+        if row["id"] in seen:
+            raise Invalid.field("id", "stands twice in this import")
+        seen.add(row["id"])
         try:
-            if row["id"] in seen:
-                raise Invalid.field("id", "stands twice in this import")
-            seen.add(row["id"])
             _import_one(tx, project, row, result)
-        except CortexError as error:
-            parts = error.extra.get("errors") or [{"field": "id", "message": error.detail}]
-            refused += [
-                {"field": f"tickets.{index}.{part['field']}", "message": part["message"]}
-                for part in parts
-            ]
-    if refused:
-        raise Invalid(f"{len(refused)} values were refused; nothing was imported.", errors=refused)
+        except Conflict as error:
+            raise Invalid.field("id", error.detail) from error
+
+    all_or_none("tickets", rows, one)
     return result
 
 

@@ -3,17 +3,25 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import bindparam, select
 
 from cortex_server.db.schema import labels
+from cortex_server.db.statements import Statement, insertion
 from cortex_server.errors import Conflict, NotFound
 from cortex_server.events.objects import Label
 from cortex_server.ids import new_id
 from cortex_server.store import ReadTx, WriteTx
 
+_BY_ID = Statement(select(labels).where(labels.c.id == bindparam("id")))
+_NAMED = Statement(
+    select(labels).where(
+        labels.c.project == bindparam("project"), labels.c.name_folded == bindparam("name")
+    )
+)
+
 
 def get(tx: ReadTx, label_id: str) -> Label:
-    row = tx.conn.execute(select(labels).where(labels.c.id == label_id)).one_or_none()
+    row = _BY_ID.one_or_none(tx.conn, id=label_id)
     if row is None:
         raise NotFound(
             f"There is no label {label_id}; `cortex label list` shows them with their ids."
@@ -23,8 +31,7 @@ def get(tx: ReadTx, label_id: str) -> Label:
 
 def find_named(tx: ReadTx, project: str, name: str) -> Label | None:
     """The project's label of this name, in any case."""
-    where = (labels.c.project == project) & (labels.c.name_folded == name.casefold())
-    row = tx.conn.execute(select(labels).where(where)).one_or_none()
+    row = _NAMED.one_or_none(tx.conn, project=project, name=name.casefold())
     return None if row is None else from_row(row)
 
 
@@ -41,7 +48,7 @@ def create(tx: WriteTx, project: str, fields: dict[str, Any]) -> Label:
         "color": None, "priority": 0, **fields, "name_folded": name.casefold(), "project": project,
         "id": new_id(), "revision": 1, "created_at": tx.now, "updated_at": tx.now,
     }  # fmt: skip
-    tx.conn.execute(insert(labels).values(values))
+    insertion(labels).run(tx.conn, **values)
     label = get(tx, values["id"])
     tx.emit("label.created", label, project=project)
     return label
@@ -64,7 +71,7 @@ def check_free(tx: ReadTx, project: str, name: str) -> None:
         )
 
 
-def from_row(row: Row[Any]) -> Label:
+def from_row(row: Any) -> Label:
     fields = row._asdict()
     del fields["name_folded"]
     return Label.model_validate(fields)

@@ -6,7 +6,6 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy import select
 
 from cortex_server.db.schema import labels, ticket_labels
-from cortex_server.db.schema import tickets as tickets_table
 from cortex_server.domains import pages, tickets
 from cortex_server.domains.label_rows import check_free, create, from_row, get
 from cortex_server.domains.pages import Listing
@@ -59,7 +58,5 @@ def delete(tx: WriteTx, label: Label, revision: int | None) -> None:
 
 def carriers(tx: ReadTx, label: Label) -> list[str]:
     """The keys of the tickets that carry the label, by number."""
-    carrying = tickets_table.c.key == ticket_labels.c.ticket
-    query = select(tickets_table.c.key).join(ticket_labels, carrying)
-    found = query.where(ticket_labels.c.label == label.id).order_by(tickets_table.c.number)
-    return list(tx.conn.scalars(found).all())
+    found = select(ticket_labels.c.ticket).where(ticket_labels.c.label == label.id)
+    return list(tx.conn.scalars(found.order_by(ticket_labels.c.number)).all())

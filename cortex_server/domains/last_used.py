@@ -28,7 +28,10 @@ class LastUsed:
         """Store what was collected; no event. A token is stored at most once a minute."""
         pending, self._pending = self._pending, {}
         for token_id, at in pending.items():
-            tx.conn.execute(update(tokens).where(tokens.c.id == token_id).values(last_used_at=at))
+            # another process may have stored a later use
+            earlier = tokens.c.last_used_at.is_(None) | (tokens.c.last_used_at < at)
+            changed = update(tokens).where(tokens.c.id == token_id, earlier)
+            tx.conn.execute(changed.values(last_used_at=at))
         fresh = {token_id: later(at, INTERVAL_S) for token_id, at in pending.items()}
         kept = {token_id: due for token_id, due in self._due.items() if due > tx.now}
         self._due = kept | fresh

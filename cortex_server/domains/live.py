@@ -1,28 +1,54 @@
 """Live text: what deltas appended to streaming messages and the database does not hold yet.
 
 A delta is told to its readers at once and stored with many others twice a second. Until then its
-text is here, in the memory of the one process that serves the session, and a GET shows both.
+text is here, in the memory of the only process, and a GET shows both. Where several processes
+serve one database it is in `shared_text`.
 
 The stored row is the only evidence of what is safe: text leaves this place two flushes after it
 was written, when the row was seen with it. So a transaction that is rolled back loses nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from cortex_server import log
-from cortex_server.bus import EphemeralEvent
+from cortex_server.channels import EphemeralEvent
 from cortex_server.domains import messages
 from cortex_server.domains.messages import TEXT_MAX
 from cortex_server.errors import Conflict, NotFound, TooLarge, Unavailable
 from cortex_server.events import validate
 from cortex_server.events.objects import Message
 from cortex_server.events.payloads import Delta
-from cortex_server.store import WriteTx
+from cortex_server.store import ReadTx, WriteTx
 
 MESSAGE_MAX = TEXT_MAX  # characters held for one message
 TOTAL_MAX = 64 * 1_048_576  # and for all of them: a guard for when the disk takes nothing
 DELTA = "message.delta"
+
+
+class Growing(Protocol):
+    """Live text, wherever it is kept: `LiveText` in memory, or `SharedText`."""
+
+    def append(self, message: Message, part: int, offset: int, text: str, at: str = "") -> int:
+        """Append text to a part, tell its readers, and return the part's new length."""
+        ...
+
+    def shown(self, tx: ReadTx, found: Sequence[Message]) -> list[Message]:
+        """The messages, all of one session, as their readers know them."""
+        ...
+
+    def dirty(self) -> bool:
+        """Whether there is anything to store or to let go of."""
+        ...
+
+    def flush(self, tx: WriteTx, session: str | None = None, message: str | None = None) -> None:
+        """Store the live text: of all messages, of one session's, or of one."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
 
 
 @dataclass
@@ -75,34 +101,39 @@ class _Live:
 
 
 class LiveText:
-    """The live text of all messages of this process."""
+    """The live text of all messages of this process.
 
-    def __init__(self, message_max: int = MESSAGE_MAX, total_max: int = TOTAL_MAX) -> None:
+    tell: passes a delta to its readers.
+    """
+
+    def __init__(
+        self,
+        message_max: int = MESSAGE_MAX,
+        total_max: int = TOTAL_MAX,
+        tell: Callable[[EphemeralEvent], None] = lambda _event: None,
+    ) -> None:
         self._live: dict[tuple[str, str], _Live] = {}
         self._message_max = message_max
         self._total_max = total_max
+        self._tell = tell
 
-    def append(self, message: Message, part: int, offset: int, text: str) -> int:
-        """Append text to a part and return its new length in code points. Not yet durable.
+    def append(self, message: Message, part: int, offset: int, text: str, at: str = "") -> int:
+        """Append text to a part, tell it, and return its new length in code points. Not durable.
 
-        message: as it is stored · offset: where the sender believes that the part ends.
+        message: as it is stored · offset: where the sender believes that the part ends · at: now.
         Raises NotFound (no such part), Conflict (complete, or offset_mismatch with the `length`
         that it has), TooLarge, and Unavailable when too much waits for the disk.
         """
         tail = self._tail(message, part)
         length = tail.end if tail else len(message.parts[part].text)
-        if offset != length:
-            raise Conflict(
-                f"Part {part} of message {message.id} has {length} characters, the text is for "
-                f"offset {offset}; go on from {length}, or put the whole message.",
-                code="offset_mismatch",
-                length=length,
-            )
+        check_offset(message, part, offset, length)
         self._check_room(message, part, length, len(text))
         if not text:
             return length
         live = self._live.setdefault(_key(message), _Live(message.revision))
         live.tails.setdefault(part, _Tail(length, length)).append(text)
+        of = (message.project, message.ticket, message.session, message.id)
+        self._tell(delta_event(*of, part, offset, text, at))
         return length + len(text)
 
     def merge(self, message: Message) -> Message:
@@ -119,6 +150,9 @@ class LiveText:
     def merge_all(self, found: Iterable[Message]) -> list[Message]:
         return [self.merge(message) for message in found]
 
+    def shown(self, _tx: ReadTx, found: Sequence[Message]) -> list[Message]:
+        return self.merge_all(found)
+
     def dirty(self) -> bool:
         """Whether there is anything to store or to let go of."""
         return bool(self._live)
@@ -134,6 +168,9 @@ class LiveText:
             if session in (None, key[0]) and message in (None, key[1]):
                 self._flush(tx, key)
 
+    def close(self) -> None:
+        """Nothing: it holds no connection."""
+
     def forget(self, session: str, message: str) -> None:
         """Drop the live text of a message, since a PUT replaced it."""
         self._live.pop((session, message), None)
@@ -145,21 +182,12 @@ class LiveText:
 
     def _tail(self, message: Message, part: int) -> _Tail | None:
         """The tail of a part that may grow, if it has one. Drops what a PUT made obsolete."""
-        if not 0 <= part < len(message.parts):
-            raise NotFound(f"Message {message.id} has {len(message.parts)} parts, none is {part}.")
-        if "complete" in (message.status, message.parts[part].status):
-            raise Conflict(
-                f"Part {part} of message {message.id} is complete; put the message to change it.",
-                code="message_complete",
-            )
+        check_grows(message, part)
         live = self._live.get(_key(message))
         if live is None:
             return None
         if live.revision > message.revision:
-            raise Conflict(
-                f"Message {message.id} was put anew just now; get it and go on from there.",
-                code="message_replaced",
-            )
+            raise replaced(message)
         if live.revision < message.revision:
             self.forget(*_key(message))
             return None
@@ -196,20 +224,59 @@ class LiveText:
             self.forget(*key)
 
 
-def delta_event(message: Message, part: int, offset: int, text: str, at: str) -> EphemeralEvent:
-    """The message.delta that tells readers of appended text. offset: where the text begins."""
-    payload = Delta(
-        session=message.session, message=message.id, part=part, offset=offset, text=text
+def check_grows(message: Message, part: int) -> None:
+    """Raises NotFound when there is no such part, Conflict when it is complete."""
+    if not 0 <= part < len(message.parts):
+        raise NotFound(f"Message {message.id} has {len(message.parts)} parts, none is {part}.")
+    if "complete" in (message.status, message.parts[part].status):
+        raise Conflict(
+            f"Part {part} of message {message.id} is complete; put the message to change it.",
+            code="message_complete",
+        )
+
+
+def check_offset(message: Message, part: int, offset: int, length: int) -> None:
+    """Raises Conflict when text for this offset would leave a hole or repeat something."""
+    if offset != length:
+        raise Conflict(
+            f"Part {part} of message {message.id} has {length} characters, the text is for "
+            f"offset {offset}; go on from {length}, or put the whole message.",
+            code="offset_mismatch",
+            length=length,
+        )
+
+
+def check_length(message: Message, part: int, length: int) -> None:
+    """Raises TooLarge when a part would become longer than a PUT may make it."""
+    if length > TEXT_MAX:
+        raise TooLarge(
+            f"Part {part} of message {message.id} would have {length} characters; "
+            f"a text has at most {TEXT_MAX}."
+        )
+
+
+def replaced(message: Message) -> Conflict:
+    return Conflict(
+        f"Message {message.id} was put anew just now; get it and go on from there.",
+        code="message_replaced",
     )
+
+
+def delta_event(
+    project: str, ticket: str, session: str, message: str,
+    part: int, offset: int, text: str, at: str,
+) -> EphemeralEvent:  # fmt: skip
+    """The message.delta that tells readers of appended text. offset: where the text begins."""
+    payload = Delta(session=session, message=message, part=part, offset=offset, text=text)
     document = {
         "type": DELTA,
-        "project": message.project,
-        "ticket": message.ticket,
+        "project": project,
+        "ticket": ticket,
         "at": at,
         "payload": validate(DELTA, payload).model_dump(mode="json"),
     }
     frame = f"event: {DELTA}\ndata: {log.encode(document)}\n\n".encode()
-    return EphemeralEvent(DELTA, message.project, message.ticket, message.session, frame)
+    return EphemeralEvent(DELTA, project, ticket, session, frame)
 
 
 def _key(message: Message) -> tuple[str, str]:

@@ -7,20 +7,27 @@ who knows the message from its last answer or event is not refused because it gr
 
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from cortex_server.db.schema import messages
+from cortex_server.db.statements import Statement, insertion
 from cortex_server.domains import pages
 from cortex_server.domains.pages import Listing
-from cortex_server.domains.rows import check_revision
+from cortex_server.domains.rows import check_revision, let_others_run
 from cortex_server.errors import Conflict, Invalid, NotFound
 from cortex_server.events.objects import Message, Part, Session
 from cortex_server.store import ReadTx, WriteTx
 
 TEXT_MAX = 1_048_576  # characters of one part
+_SLICE = 200  # messages that are written together; others run in between
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+_ONE = (messages.c.session == bindparam("of")) & (messages.c.id == bindparam("message"))
+_BY_ID = Statement(select(messages).where(_ONE))
+_LAST = Statement(select(func.max(messages.c.number)).where(messages.c.session == bindparam("of")))
 
 
 def get(tx: ReadTx, session_id: str, message_id: str) -> Message:
@@ -31,8 +38,7 @@ def get(tx: ReadTx, session_id: str, message_id: str) -> Message:
 
 
 def find(tx: ReadTx, session_id: str, message_id: str) -> Message | None:
-    where = (messages.c.session == session_id.lower()) & (messages.c.id == message_id)
-    row = tx.conn.execute(select(messages).where(where)).one_or_none()
+    row = _BY_ID.one_or_none(tx.conn, of=session_id.lower(), message=message_id)
     return None if row is None else _message(row)
 
 
@@ -72,6 +78,42 @@ def put(
     if not _only_grew(stored, updated):
         tx.emit("message.updated", updated, updated.project, updated.ticket)
     return updated, False
+
+
+@dataclass
+class Stored:
+    """How many messages of a list were new, changed, and neither."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+
+def put_many(tx: WriteTx, session: Session, items: Sequence[dict[str, Any]]) -> Stored:
+    """Store many whole messages in their order, all or none; each as `put` would, with its `id`.
+
+    New ones next to each other are written together: a hundred cost little more than one.
+    """
+    known = _known(tx, session.id, [item["id"] for item in items])
+    done = Stored()
+    fresh: list[dict[str, Any]] = []
+    for index, item in enumerate(items):
+        if not _ID.fullmatch(item["id"]):
+            raise Invalid.field(f"messages.{index}.id", "1 to 128 letters, digits and . _ : -")
+        if item["id"] not in known:
+            known.add(item["id"])
+            fresh.append(item)
+            continue
+        done.created += _create_many(tx, session, fresh)
+        fresh = []
+        before = get(tx, session.id, item["id"])
+        after, _ = put(tx, session, item["id"], item, None)
+        if after == before:
+            done.unchanged += 1
+        else:
+            done.updated += 1
+    done.created += _create_many(tx, session, fresh)
+    return done
 
 
 def complete_all(tx: WriteTx, session: Session) -> None:
@@ -121,17 +163,58 @@ def _check_open(session: Session, status: str) -> None:
 def _create(
     tx: WriteTx, session: Session, message_id: str, role: str, parts: list[Part], status: str
 ) -> Message:
-    of_session = messages.c.session == session.id
-    last = tx.conn.scalar(select(func.max(messages.c.number)).where(of_session)) or 0
-    values = {
-        "session": session.id, "id": message_id, "project": session.project,
-        "ticket": session.ticket, "number": last + 1, "role": role, "parts": _plain(parts),
-        "status": status, "revision": 1, "created_at": tx.now, "updated_at": tx.now,
-    }  # fmt: skip
-    tx.conn.execute(insert(messages).values(values))
-    message = get(tx, session.id, message_id)
+    number = _next_number(tx, session)
+    values = _values(tx, session, message_id, number, role, _plain(parts), status)
+    insertion(messages).run(tx.conn, **values)
+    message = Message.model_validate(values)
     tx.emit("message.created", message, message.project, message.ticket)
     return message
+
+
+def _create_many(tx: WriteTx, session: Session, items: list[dict[str, Any]]) -> int:
+    """Store messages that are all new, in slices, and tell of each. Returns how many."""
+    if not items:
+        return 0
+    first = _next_number(tx, session)
+    for start in range(0, len(items), _SLICE):
+        rows = []
+        for number, item in enumerate(items[start : start + _SLICE], start=first + start):
+            parts, status = _normal(item)
+            _check_open(session, status)
+            plain = _plain(parts)
+            rows.append(_values(tx, session, item["id"], number, item["role"], plain, status))
+        insertion(messages).run_many(tx.conn, rows)
+        for row in rows:
+            message = Message.model_validate(row)
+            tx.emit("message.created", message, message.project, message.ticket)
+        let_others_run()
+    return len(items)
+
+
+def _known(tx: ReadTx, session_id: str, ids: list[str]) -> set[str]:
+    """Which of these messages the session has."""
+    known: set[str] = set()
+    for start in range(0, len(ids), _SLICE):
+        where = messages.c.id.in_(ids[start : start + _SLICE])
+        query = select(messages.c.id).where(messages.c.session == session_id, where)
+        known.update(tx.conn.scalars(query))
+    return known
+
+
+def _next_number(tx: ReadTx, session: Session) -> int:
+    return int(_LAST.scalar(tx.conn, of=session.id) or 0) + 1
+
+
+def _values(
+    tx: WriteTx, session: Session, message_id: str, number: int, role: str,
+    parts: list[dict[str, Any]], status: str,
+) -> dict[str, Any]:  # fmt: skip
+    """The row of a new message."""
+    return {
+        "session": session.id, "id": message_id, "project": session.project,
+        "ticket": session.ticket, "number": number, "role": role, "parts": parts,
+        "status": status, "revision": 1, "created_at": tx.now, "updated_at": tx.now,
+    }  # fmt: skip
 
 
 def _store(tx: WriteTx, message: Message) -> Message:
@@ -177,5 +260,5 @@ def _plain(parts: list[Part]) -> list[dict[str, Any]]:
     return [part.model_dump(mode="json") for part in parts]
 
 
-def _message(row: Row[Any]) -> Message:
+def _message(row: Any) -> Message:
     return Message.model_validate(row._asdict())

@@ -3,9 +3,11 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Column, ColumnElement, Select, false, select, union_all
 
 from cortex_server.errors import Malformed
 
@@ -36,6 +38,27 @@ def decode(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
     if not matches:
         raise Malformed("cursor: use the next_cursor of the page before, unchanged.")
     return tuple(values)
+
+
+def of_projects(
+    query: Select[Any],
+    column: ColumnElement[str],
+    projects: Iterable[str],
+    order: Sequence[Column[Any]],
+    limit: int,
+) -> Select[Any]:
+    """The first rows of the query in several projects, by one ordered index scan in each.
+
+    column: the project's key. A query for all of them at once would read and sort their rows.
+    """
+    scans = [
+        select(query.where(column == key).order_by(*order).limit(limit).subquery())
+        for key in sorted(projects)
+    ]
+    if not scans:
+        return query.where(false())
+    found = union_all(*scans).subquery()
+    return select(found).order_by(*(found.c[part.key] for part in order)).limit(limit)
 
 
 def page(

@@ -2,17 +2,25 @@
 
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from cortex_server.db.schema import project_counters, projects
+from cortex_server.db.statements import Statement
 from cortex_server.errors import Invalid, NotFound
 from cortex_server.events.objects import Project
 from cortex_server.store import ReadTx, WriteTx
 
+_BY_KEY = Statement(select(projects).where(func.lower(projects.c.key) == bindparam("key")))
+_COUNT_TICKET = Statement(
+    update(project_counters)
+    .where(project_counters.c.key == bindparam("project"))
+    .values(tickets=project_counters.c.tickets + 1)
+    .returning(project_counters.c.tickets)
+)
+
 
 def find(tx: ReadTx, key: str) -> Project | None:
-    where = func.lower(projects.c.key) == key.lower()
-    row = tx.conn.execute(select(projects).where(where)).one_or_none()
+    row = _BY_KEY.one_or_none(tx.conn, key=key.lower())
     return None if row is None else from_row(row)
 
 
@@ -32,14 +40,8 @@ def check_column(project: Project, status: str) -> None:
 
 def next_ticket_number(tx: WriteTx, project: Project) -> int:
     """Count one ticket; numbers are never used twice, also after the project was deleted."""
-    counted = tx.conn.execute(
-        update(project_counters)
-        .where(project_counters.c.key == project.key.lower())
-        .values(tickets=project_counters.c.tickets + 1)
-        .returning(project_counters.c.tickets)
-    )
-    return int(counted.scalar_one())
+    return int(_COUNT_TICKET.one(tx.conn, project=project.key.lower()).tickets)
 
 
-def from_row(row: Row[Any]) -> Project:
+def from_row(row: Any) -> Project:
     return Project.model_validate(row._asdict())

@@ -6,10 +6,11 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy import func, insert, select, update
 
 from cortex_server.db.schema import project_counters, projects, settings, teams, tokens
-from cortex_server.domains import pages, tickets
+from cortex_server.db.schema import tickets as ticket_table
+from cortex_server.domains import pages, ticket_words, tickets
 from cortex_server.domains.pages import Listing
 from cortex_server.domains.project_rows import find, from_row, get
-from cortex_server.domains.rows import bump, check_revision, differences
+from cortex_server.domains.rows import bump, check_revision, differences, let_others_run
 from cortex_server.errors import Conflict, Invalid
 from cortex_server.events.objects import Project
 from cortex_server.events.payloads import Keyed
@@ -18,6 +19,7 @@ from cortex_server.store import ReadTx, WriteTx
 
 __all__ = ["create", "delete", "find", "get", "listing", "patch"]
 
+_DELETED_AT_ONCE = 200
 DEFAULT_COLUMNS = (
     {"name": "backlog", "title": "Backlog", "wip_limit": None},
     {"name": "progress", "title": "In progress", "wip_limit": None},
@@ -91,7 +93,16 @@ def delete(tx: WriteTx, project: Project, revision: int | None) -> None:
     tx.emit("project.deleted", Keyed(id=project.id, key=project.key), project=project.key)
     tx.conn.execute(sql_delete(settings).where(settings.c.scope == project.key))
     _forget_in_tokens(tx, project.key)
+    _delete_tickets(tx, project.key)
     tx.conn.execute(sql_delete(projects).where(projects.c.key == project.key))
+
+
+def _delete_tickets(tx: WriteTx, key: str) -> None:
+    """Delete them with all that is on them, some at a time: readers need not wait for the end."""
+    ticket_words.forget_project(tx, key)
+    some = select(ticket_table.c.key).where(ticket_table.c.project == key).limit(_DELETED_AT_ONCE)
+    while tx.conn.execute(sql_delete(ticket_table).where(ticket_table.c.key.in_(some))).rowcount:
+        let_others_run()
 
 
 def _forget_in_tokens(tx: WriteTx, key: str) -> None:

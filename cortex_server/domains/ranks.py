@@ -2,10 +2,12 @@
 
 A rank is eight base-62 digits, and where two neighbours leave no room, more digits behind them.
 Ranks compare as text, byte by byte. Cards added at either end step by a fixed distance, so a
-rank only grows where cards are squeezed between two others again and again.
+rank only grows where cards are squeezed between two others again and again: by a digit for every
+six. Before one becomes too long for an index, the column is given new ones.
 """
 
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+LONG = 200  # digits; PostgreSQL's index takes 2,704 bytes
 _WIDTH = 8
 _SPACE = len(DIGITS) ** _WIDTH
 _STEP = len(DIGITS) ** 3
@@ -26,6 +28,12 @@ def between(before: str | None, after: str | None) -> str:
     if before is None:
         return _beyond(after, -_STEP)
     return _middle(before, after)
+
+
+def spread(count: int) -> list[str]:
+    """Ranks for so many cards, in order, as far apart as there is room."""
+    distance = _SPACE // (count + 1)
+    return [_whole(distance * place) for place in range(1, count + 1)]
 
 
 def _beyond(rank: str, step: int) -> str:

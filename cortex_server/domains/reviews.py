@@ -33,15 +33,18 @@ def listing(
 ) -> Listing[Review]:
     """Review requests, oldest first. readable: only of these projects; other None: any."""
     query = select(reviews)
-    if readable is not None:
-        query = query.where(reviews.c.project.in_(sorted(readable)))
     wanted = {"project": project, "ticket": ticket, "state": state}
     for name, value in wanted.items():
         if value is not None:
             query = query.where(reviews.c[name] == value)
     if after := pages.decode(cursor, str):
         query = query.where(reviews.c.id > after[0])
-    rows = tx.conn.execute(query.order_by(reviews.c.id).limit(limit + 1)).all()
+    order = (reviews.c.id,)
+    if readable is None:
+        ordered = query.order_by(*order).limit(limit + 1)
+    else:
+        ordered = pages.of_projects(query, reviews.c.project, readable, order, limit + 1)
+    rows = tx.conn.execute(ordered).all()
     return pages.page(rows, limit, _review, lambda row: pages.encode(row.id))
 
 

@@ -3,8 +3,9 @@
 from typing import Any, Protocol
 
 import gevent
-from sqlalchemy import Table, update
+from sqlalchemy import Table
 
+from cortex_server.db.statements import change
 from cortex_server.errors import OutdatedRevision
 from cortex_server.events.objects import Actor, Wire
 from cortex_server.store import WriteTx
@@ -30,9 +31,8 @@ def differences(current: Wire, changes: dict[str, Any]) -> dict[str, Any]:
 
 def bump(tx: WriteTx, table: Table, key: str, current: Revisioned, values: dict[str, Any]) -> None:
     """Write `values` to the row whose primary key is `key`, with the next revision and the time."""
-    column = next(iter(table.primary_key.columns))
     stamped = {**values, "revision": current.revision + 1, "updated_at": tx.now}
-    tx.conn.execute(update(table).where(column == key).values(stamped))
+    change(table, frozenset(stamped)).run(tx.conn, _key=key, **stamped)
 
 
 def let_others_run() -> None:

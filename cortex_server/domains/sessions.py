@@ -1,22 +1,25 @@
 """Sessions: conversations with agents, a tree on each ticket."""
 
 import uuid
-from typing import Any
+from typing import Any, get_args
 
-from sqlalchemy import Row, and_, insert, or_, select
+from sqlalchemy import ColumnElement, bindparam, select, tuple_
 
-from cortex_server.db.schema import sessions
+from cortex_server.db.schema import projects, sessions
+from cortex_server.db.statements import Statement, insertion
 from cortex_server.domains import messages, pages
 from cortex_server.domains.pages import Listing
 from cortex_server.domains.rows import actor, actor_columns, bump, check_revision, differences
 from cortex_server.errors import Conflict, Invalid, NotFound
-from cortex_server.events.objects import Session, SessionOutcome, Ticket
+from cortex_server.events.objects import Session, SessionOutcome, SessionStatus, Ticket
 from cortex_server.ids import new_id
 from cortex_server.store import ReadTx, WriteTx
 
 UNTITLED = "Untitled"
 DESCRIPTION = {"title", "agent", "model", "parent_id"}  # changes to these are session.updated
 CONDITION = {"status", "tool", "work"}  # and to these session.status
+ACTIVE = tuple(status for status in get_args(SessionStatus) if status != "ended")
+_BY_ID = Statement(select(sessions).where(sessions.c.id == bindparam("id")))
 
 
 def get(tx: ReadTx, session_id: str) -> Session:
@@ -27,8 +30,7 @@ def get(tx: ReadTx, session_id: str) -> Session:
 
 
 def find(tx: ReadTx, session_id: str) -> Session | None:
-    where = sessions.c.id == session_id.lower()
-    row = tx.conn.execute(select(sessions).where(where)).one_or_none()
+    row = _BY_ID.one_or_none(tx.conn, id=session_id.lower())
     return None if row is None else _session(row)
 
 
@@ -48,29 +50,37 @@ def listing(
     or have (False) · project, ticket: only of this one.
     """
     query = select(sessions)
-    if readable is not None:
-        query = query.where(sessions.c.project.in_(sorted(readable)))
     if project is not None:
         query = query.where(sessions.c.project == project)
     if ticket is not None:
         query = query.where(sessions.c.ticket == ticket)
     if active is not None:
-        ended = sessions.c.status == "ended"
-        query = query.where(~ended if active else ended)
+        query = query.where(_active() if active else sessions.c.status == "ended")
+    if active and project is None:
+        # Few are active: by project and status. All sessions in the order of time would be many.
+        query = query.where(sessions.c.project.in_(select(projects.c.key)))
+    order = (sessions.c.created_at, sessions.c.id)
     if after := pages.decode(cursor, str, str):
         # By time, not by id: a session may bring an id of its own, of any kind.
-        same_time = and_(sessions.c.created_at == after[0], sessions.c.id > after[1])
-        query = query.where(or_(sessions.c.created_at > after[0], same_time))
-    ordered = query.order_by(sessions.c.created_at, sessions.c.id).limit(limit + 1)
+        query = query.where(tuple_(*order) > after)
+    if readable is None:
+        ordered = query.order_by(*order).limit(limit + 1)
+    else:
+        ordered = pages.of_projects(query, sessions.c.project, readable, order, limit + 1)
     rows = tx.conn.execute(ordered).all()
     return pages.page(rows, limit, _session, lambda row: pages.encode(row.created_at, row.id))
 
 
 def active_of_project(tx: ReadTx, project: str) -> list[Session]:
     """The project's sessions that have not ended, oldest first."""
-    where = (sessions.c.project == project) & (sessions.c.status != "ended")
-    ordered = select(sessions).where(where).order_by(sessions.c.created_at, sessions.c.id)
+    found = select(sessions).where(sessions.c.project == project, _active())
+    ordered = found.order_by(sessions.c.created_at, sessions.c.id)
     return [_session(row) for row in tx.conn.execute(ordered)]
+
+
+def _active() -> ColumnElement[bool]:
+    """Named one by one: an index has no use for what a status is not."""
+    return sessions.c.status.in_(ACTIVE)
 
 
 def start(tx: WriteTx, ticket: Ticket, fields: dict[str, Any]) -> Session:
@@ -89,7 +99,7 @@ def start(tx: WriteTx, ticket: Ticket, fields: dict[str, Any]) -> Session:
         **actor_columns("started_by", tx.actor),
         "revision": 1, "created_at": tx.now, "updated_at": tx.now,
     }  # fmt: skip
-    tx.conn.execute(insert(sessions).values(values))
+    insertion(sessions).run(tx.conn, **values)
     session = get(tx, session_id)
     tx.emit("session.started", session, session.project, session.ticket)
     return session
@@ -195,7 +205,7 @@ def _check_not_below(tx: WriteTx, session: Session, parent_id: str) -> None:
         above = tx.conn.scalar(select(sessions.c.parent_id).where(sessions.c.id == above))
 
 
-def _session(row: Row[Any]) -> Session:
+def _session(row: Any) -> Session:
     fields = row._asdict()
     del fields["started_by_kind"], fields["started_by_name"]
     return Session.model_validate({**fields, "started_by": actor(row, "started_by")})

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from cortex_server.config import Config
 from cortex_server.db.schema import settings
+from cortex_server.db.statements import Statement
 from cortex_server.domains import project_rows
 from cortex_server.domains.rows import check_revision
 from cortex_server.errors import Invalid
@@ -19,6 +20,7 @@ from cortex_server.events.objects import Priority, Project, Settings, TicketType
 from cortex_server.store import ReadTx, WriteTx
 
 Scope = Literal["global", "project"]
+_OF = Statement(select(settings).where(settings.c.scope == bindparam("scope")))
 
 
 @dataclass(frozen=True)
@@ -169,8 +171,7 @@ def _check(project: Project | None, values: Mapping[str, Any]) -> None:
 
 def _stored(tx: ReadTx, project: Project | None) -> tuple[dict[str, Any], int]:
     """What was set, and the revision; 1 before anything was."""
-    query = select(settings).where(settings.c.scope == (project.key if project else ""))
-    row = tx.conn.execute(query).one_or_none()
+    row = _OF.one_or_none(tx.conn, scope=project.key if project else "")
     return ({}, 1) if row is None else (dict(row.values), row.revision)
 
 

@@ -1,18 +1,16 @@
 """Tickets: the cards of a board."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, insert, or_, select
 from sqlalchemy import delete as sql_delete
+from sqlalchemy import select
 
-from cortex_server.db.schema import labels as label_table
 from cortex_server.db.schema import ticket_dependencies, ticket_labels, tickets
-from cortex_server.domains import label_rows, pages, places, project_rows, settings
-from cortex_server.domains.pages import Listing
+from cortex_server.db.statements import change, insertion
+from cortex_server.domains import arrivals, label_rows, places, project_rows, ranks, settings
 from cortex_server.domains.rows import bump, check_revision, differences, let_others_run
-from cortex_server.domains.ticket_rows import find, from_rows, get
+from cortex_server.domains.ticket_lists import TicketFilter, listing
+from cortex_server.domains.ticket_rows import find, get
 from cortex_server.errors import Conflict, Invalid, NotFound
 from cortex_server.events.objects import Label, PlacedTicket, Project, Ticket
 from cortex_server.events.payloads import ChangedTicket, Keyed, LabeledTicket
@@ -31,32 +29,6 @@ DEFAULTS: dict[str, Any] = {
     "references": [],
     "archived": False,
 }
-
-
-@dataclass(frozen=True)
-class TicketFilter:
-    """None means any. q: words that all occur in the title, the body or the key."""
-
-    readable: frozenset[str] | None = None
-    project: str | None = None
-    status: str | None = None
-    label: str | None = None
-    assignee: str | None = None
-    type: str | None = None
-    priority: str | None = None
-    q: str | None = None
-    archived: Literal["false", "true", "any"] = "false"
-
-
-def listing(tx: ReadTx, wanted: TicketFilter, limit: int, cursor: str | None) -> Listing[Ticket]:
-    """Tickets by project and number, oldest first."""
-    query = _matching(wanted)
-    if after := pages.decode(cursor, str, int):
-        later = (tickets.c.project == after[0]) & (tickets.c.number > after[1])
-        query = query.where(or_(tickets.c.project > after[0], later))
-    ordered = query.order_by(tickets.c.project, tickets.c.number).limit(limit + 1)
-    found = from_rows(tx, tx.conn.execute(ordered).all())
-    return pages.page(found, limit, lambda t: t, lambda t: pages.encode(t.project, t.number))
 
 
 def placed(tx: ReadTx, ticket: Ticket) -> PlacedTicket:
@@ -84,13 +56,15 @@ def create(tx: WriteTx, project: Project, fields: dict[str, Any]) -> Ticket:
     values = plain | {
         "key": key, "id": ticket_id, "project": project.key, "number": number,
         "title": fields["title"], "status": status, "revision": 1,
-        "rank": places.rank_at(tx, project.key, status, fields.get("position"), key),
+        "rank": _rank_at(tx, project.key, status, fields.get("position"), key),
         "created_at": fields.get("created_at", tx.now),
         "updated_at": fields.get("updated_at", tx.now),
     }  # fmt: skip
-    tx.conn.execute(insert(tickets).values(values))
+    insertion(tickets).run(tx.conn, **values)
     _set_labels(tx, key, labels)
-    _set_dependencies(tx, project.key, key, fields.get("depends_on", []))
+    needs = fields.get("depends_on", [])
+    if needs:
+        _set_dependencies(tx, project.key, key, needs)
     ticket = get(tx, key)
     tx.emit("ticket.created", ticket, project=project.key, ticket=key)
     return ticket
@@ -110,7 +84,7 @@ def patch(tx: WriteTx, ticket: Ticket, changes: dict[str, Any], revision: int | 
     values = differences(ticket, changes)
     if "status" in values:
         project_rows.check_column(project_rows.get(tx, ticket.project), values["status"])
-        values["rank"] = places.rank_at(tx, ticket.project, values["status"], None, ticket.key)
+        values["rank"] = _rank_at(tx, ticket.project, values["status"], None, ticket.key)
     gained, lost = _label_changes(tx, ticket, wanted)
     depends_changed = depends_on is not None and _set_dependencies(
         tx, ticket.project, ticket.key, depends_on
@@ -131,7 +105,7 @@ def move(
     project_rows.check_column(project_rows.get(tx, ticket.project), status)
     if status == ticket.status and places.stays(tx, ticket, position):
         return ticket
-    rank = places.rank_at(tx, ticket.project, status, position, ticket.key)
+    rank = _rank_at(tx, ticket.project, status, position, ticket.key)
     updated = _store(tx, ticket, {"status": status, "rank": rank})
     _emit_changes(tx, ticket, updated, [], [])
     return updated
@@ -187,9 +161,21 @@ def leave_columns(tx: WriteTx, project: Project, gone: list[str], target: str | 
         for key in keys:
             let_others_run()
             ticket = get(tx, key)
-            rank = places.rank_at(tx, project.key, str(target), None, key)
+            rank = _rank_at(tx, project.key, str(target), None, key)
             updated = _store(tx, ticket, {"status": target, "rank": rank})
             _emit_changes(tx, ticket, updated, [], [])
+
+
+def _rank_at(tx: WriteTx, project: str, status: str, position: int | None, key: str) -> str:
+    """A rank for a place of a column, whose cards get new ones first if it would be too long."""
+    rank = places.rank_at(tx, project, status, position, key)
+    if len(rank) <= ranks.LONG:
+        return rank
+    for other, new in places.respread(tx, project, status, key):
+        let_others_run()
+        ticket = get(tx, other)
+        _emit_changes(tx, ticket, _store(tx, ticket, {"rank": new}), [], [])
+    return places.rank_at(tx, project, status, position, key)
 
 
 def _project_defaults(tx: ReadTx, project: Project) -> dict[str, Any]:
@@ -202,8 +188,9 @@ def _store(
 ) -> Ticket:
     bump(tx, tickets, ticket.key, ticket, values)
     if updated_at is not None:
-        where = tickets.c.key == ticket.key
-        tx.conn.execute(tickets.update().where(where).values(updated_at=updated_at))
+        change(tickets, frozenset(["updated_at"])).run(
+            tx.conn, _key=ticket.key, updated_at=updated_at
+        )
     return get(tx, ticket.key)
 
 
@@ -230,6 +217,8 @@ def _emit_changes(
         tx.emit(
             "ticket.labeled", LabeledTicket.model_construct(**dict(after), label=label), **scope
         )
+    if "status" in moved:
+        arrivals.note(tx, after)
     if moved:
         tx.emit(
             "ticket.moved", ChangedTicket.model_construct(**dict(after), changed=moved), **scope
@@ -259,7 +248,9 @@ def _link_labels(tx: WriteTx, key: str, gained: list[Label], lost: list[Label]) 
 
 def _set_labels(tx: WriteTx, key: str, labels: list[Label]) -> None:
     if labels:
-        tx.conn.execute(insert(ticket_labels), [{"ticket": key, "label": x.id} for x in labels])
+        number = int(key.rpartition("-")[2])
+        rows = [{"ticket": key, "label": label.id, "number": number} for label in labels]
+        insertion(ticket_labels).run_many(tx.conn, rows)
 
 
 def _set_dependencies(tx: WriteTx, project: str, key: str, refs: list[str]) -> bool:
@@ -278,7 +269,7 @@ def _set_dependencies(tx: WriteTx, project: str, key: str, refs: list[str]) -> b
     tx.conn.execute(sql_delete(ticket_dependencies).where(mine))
     if others:
         rows = [{"ticket": key, "depends_on": other} for other in sorted(others)]
-        tx.conn.execute(insert(ticket_dependencies), rows)
+        insertion(ticket_dependencies).run_many(tx.conn, rows)
     return True
 
 
@@ -293,33 +284,3 @@ def _check_acyclic(tx: ReadTx, key: str, others: set[str]) -> None:
         where = ticket_dependencies.c.ticket.in_(sorted(frontier))
         query = select(ticket_dependencies.c.depends_on).where(where)
         frontier = set(tx.conn.scalars(query).all()) - seen
-
-
-def _matching(wanted: TicketFilter) -> Select[Any]:
-    query = select(tickets)
-    if wanted.readable is not None:
-        query = query.where(tickets.c.project.in_(sorted(wanted.readable)))
-    for name in ("project", "status", "assignee", "type", "priority"):
-        value = getattr(wanted, name)
-        if value is not None:
-            query = query.where(tickets.c[name] == value)
-    if wanted.archived != "any":
-        query = query.where(tickets.c.archived.is_(wanted.archived == "true"))
-    if wanted.label is not None:
-        carrying = (
-            select(ticket_labels.c.ticket)
-            .join(label_table, label_table.c.id == ticket_labels.c.label)
-            .where(label_table.c.name_folded == wanted.label.casefold())
-        )
-        query = query.where(tickets.c.key.in_(carrying))
-    for word in (wanted.q or "").split():
-        query = query.where(or_(*_containing(word)))
-    return query
-
-
-def _containing(word: str) -> Iterator[ColumnElement[bool]]:
-    for column in (tickets.c.title, tickets.c.body, tickets.c.key):
-        yield func.lower(column).contains(word.lower(), autoescape=True)
-        if not word.isascii():
-            # SQLite folds the case of ASCII only: find such a word at least as it is written.
-            yield column.contains(word, autoescape=True)

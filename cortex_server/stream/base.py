@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from cortex_server import log
 from cortex_server.auth import Grant, is_living
-from cortex_server.bus import Subscriber
 from cortex_server.clock import iso, parse_iso
 from cortex_server.domains import project_rows
+from cortex_server.errors import Unavailable
 from cortex_server.registry import Slot
 from cortex_server.services import Services
 from cortex_server.stream import frames
 from cortex_server.stream.request import StreamRequest
+from cortex_server.subscriber import Subscriber
 
-CHUNK_BYTES = 65_536
 FINAL = ("revoked", "expired", "project_deleted")  # coming back would not help
 RECONNECT_SPREAD_MS = 1000  # after a drain the clients come back spread over this
 OVERLOAD_MS = 2000  # and to a full server no sooner than after this
@@ -64,13 +64,17 @@ class Stream(ABC):
         registry.open(slot)
         gauge.inc()
         try:
-            self._end_if_refused(self.subscriber)
+            if self.request.endings != registry.endings:
+                self._end_if_refused(self.subscriber)
             if not self.ending(self.subscriber):
                 yield from self._run(self.subscriber)
             if not self._gone:
                 reason = self.subscriber.ending or "lifetime"
                 self.cause = reason
                 yield frames.end(reason, reason not in FINAL, self._reconnect_ms())
+        except Unavailable:
+            self.cause = "overload"  # what follows cannot be read now
+            yield frames.end("overload", True, self._reconnect_ms() + OVERLOAD_MS)
         except Exception:
             self.cause = "error"
             raise

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 from cortex_server import log
-from cortex_server.bus import Subscriber
+from cortex_server.batches import CHUNK_BYTES
 from cortex_server.clock import iso
 from cortex_server.stream import frames
-from cortex_server.stream.base import CHUNK_BYTES, Stream
+from cortex_server.stream.base import Stream
+from cortex_server.subscriber import Subscriber
 
 INTERVAL_S = 0.25
 

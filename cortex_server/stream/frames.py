@@ -7,13 +7,8 @@ from cortex_server.log import encode
 
 def frame(event: str, data: dict[str, Any], event_id: str | None = None) -> bytes:
     """One frame with JSON data; with an id where the reader's cursor is to move."""
-    return raw_frame(event, encode(data).encode(), event_id)
-
-
-def raw_frame(event: str, data: bytes, event_id: str | None = None) -> bytes:
-    """One frame whose data is JSON on one line already."""
     head = f"id: {event_id}\n" if event_id else ""
-    return b"%sevent: %s\ndata: %s\n\n" % (head.encode(), event.encode(), data)
+    return f"{head}event: {event}\ndata: {encode(data)}\n\n".encode()
 
 
 def retry(milliseconds: int) -> bytes:

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 from cortex_server.auth import Grant
-from cortex_server.bus import Channel
+from cortex_server.channels import Channel
 
 
 @dataclass(frozen=True)
 class StreamRequest:
-    """project, ticket: keys as written · cursor: (epoch, position) · snapshot: wants a state."""
+    """project, ticket: keys as written · cursor: (epoch, position) · snapshot: wants a state ·
+    endings: the registry's count before this request was checked, None: check it again.
+    """
 
     client_id: str
     project: str | None = None
@@ -18,6 +20,7 @@ class StreamRequest:
     cursor: tuple[str, int] | None = None
     snapshot: bool = True
     dashboard: bool = False
+    endings: int | None = None
 
     def channel(self, grant: Grant) -> Channel:
         """The channel that carries just this, as far as the token allows."""

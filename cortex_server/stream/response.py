@@ -6,23 +6,29 @@ server, is what bounds the time in which a reader must take a byte, and what not
 the client has gone. Without such a socket (the test client) the stream is an ordinary body.
 """
 
+import _socket
 import fcntl
 import socket
+import ssl
 import struct
 import sys
 import termios
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from time import monotonic
 from typing import Any
 
 import flask
 import gevent
 import structlog
+from gevent import spawn_raw
+from gevent.socket import wait_write
 
 from cortex_server.auth import Grant
+from cortex_server.batches import CHUNK_BYTES
 from cortex_server.services import Services
-from cortex_server.stream.base import CHUNK_BYTES, Stream
+from cortex_server.stream.base import Stream
 from cortex_server.stream.dashboard import DashboardStream
 from cortex_server.stream.events import EventStream
 from cortex_server.stream.request import StreamRequest
@@ -72,31 +78,39 @@ class StreamGateway:
         response = environ.pop(_ENVIRON_KEY, None)
         if response is None:
             return body
-        headers = [(k, v) for k, v in response.headers.items() if k.lower() != "content-length"]
+        headers = tuple((k, v) for k, v in response.headers if k.lower() != "content-length")
         stream: Stream = response.event_stream
         sock = environ.get("gunicorn.socket")
         if sock is None:
-            start_response("200 OK", headers)
+            start_response("200 OK", list(headers))
             return stream.frames()
         del response
         environ.clear()  # hours may pass: hold nothing of the request
-        _serve(sock, stream, headers, self._stall_s)
+        if isinstance(sock, ssl.SSLSocket):  # it cannot leave its object
+            _serve(sock, stream, _head(headers), self._stall_s)
+        else:
+            # A greenlet of its own: this one's stack was deep once, and would stay as large.
+            own = _socket.socket(sock.family, sock.type, sock.proto, sock.detach())
+            spawn_raw(_serve, own, stream, _head(headers), self._stall_s)
         raise StopIteration  # gunicorn's word for: this connection is done
 
 
-def _serve(
-    sock: socket.socket, stream: Stream, headers: list[tuple[str, str]], stall_s: float
-) -> None:
+@lru_cache(16)
+def _head(headers: tuple[tuple[str, str], ...]) -> bytes:
+    """The head of the answer; the same bytes for all streams."""
+    lines = [f"{name}: {value}\r\n" for name, value in headers]
+    return ("HTTP/1.1 200 OK\r\n" + "".join(lines) + "Connection: close\r\n\r\n").encode("latin-1")
+
+
+def _serve(sock: Any, stream: Stream, head: bytes, stall_s: float) -> None:
     """Write the stream until it ends, the client goes or stalls. Frees everything in any case."""
     started = monotonic()
     body = stream.frames()
     try:
         _set_options(sock)
         writer = _Writer(sock, stall_s)
-        lines = [f"{name}: {value}\r\n" for name, value in headers]
-        head = "HTTP/1.1 200 OK\r\n" + "".join(lines) + "Connection: close\r\n\r\n"
-        writer.send(head.encode("latin-1"))
         with _watching(sock, stream.leave):
+            writer.send(head + next(body, b""))
             for chunk in body:
                 writer.send(chunk)
     except Stalled:
@@ -112,6 +126,7 @@ def _serve(
         _log.exception("stream_failed")
     finally:
         body.close()  # type: ignore[attr-defined]
+        sock.close()
         _log.info(
             "stream_closed",
             scope=stream.request.scope,
@@ -140,35 +155,57 @@ class _Writer:
     few bytes a second lives, and one whose network is gone is found by the heartbeats. Neither the
     socket becoming writable (late, by design of TCP_NOTSENT_LOWAT) nor TCP_USER_TIMEOUT (it runs
     on while the reader's window opens and closes) tells these two apart.
+
+    The kernel is asked only when it takes nothing, and now and then: that costs as much as a write.
     """
 
-    def __init__(self, sock: socket.socket, stall_s: float) -> None:
-        sock.settimeout(stall_s / 4)  # how often to look while the kernel takes nothing
+    def __init__(self, sock: Any, stall_s: float) -> None:
+        sock.setblocking(False)
         self._sock = sock
         self._stall_s = stall_s
         self._written = 0
         self._taken = 0
-        self._taken_at = monotonic()
+        self._since: float | None = None  # it owes us bytes, and has taken none in the meantime
+        self._check_at = 0.0
 
     def send(self, content: bytes) -> None:
         """Send all of it in pieces. Raises Stalled when nothing is taken for `stall_s`."""
-        rest = memoryview(content)
-        while rest:
-            self._check()
+        now = monotonic()
+        if now >= self._check_at:
+            self._check(now)
+        if self._since is None:
+            self._since = now
+        sent = self._try(content)
+        while sent < len(content):
+            self._check(monotonic())
+            if self._since is None:
+                self._since = monotonic()
             try:
-                sent = self._sock.send(rest[:CHUNK_BYTES])
+                wait_write(self._sock.fileno(), self._stall_s / 4)
             except TimeoutError:
                 continue
-            self._written += sent
-            rest = rest[sent:]
+            sent += self._try(memoryview(content)[sent : sent + CHUNK_BYTES])
 
-    def _check(self) -> None:
+    def _try(self, content: bytes | memoryview) -> int:
+        """Send what the kernel takes at once."""
+        try:
+            sent: int = self._sock.send(content)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return 0
+        self._written += sent
+        return sent
+
+    def _check(self, now: float) -> None:
+        self._check_at = now + self._stall_s / 4
         waiting = _unacknowledged(self._sock)
         taken = self._written - waiting
-        if taken > self._taken or not waiting:
-            self._taken, self._taken_at = taken, monotonic()
-        elif monotonic() - self._taken_at >= self._stall_s:
+        if not waiting:
+            self._since = None
+        elif taken > self._taken or self._since is None:
+            self._since = now
+        elif now - self._since >= self._stall_s:
             raise Stalled
+        self._taken = taken
 
 
 def _unacknowledged(sock: socket.socket) -> int:
@@ -183,11 +220,12 @@ def _watching(sock: Any, on_gone: Callable[[], None]) -> Iterator[None]:
 
     A generator that waits for its queue would notice only at the second heartbeat after that.
     """
+    raw = getattr(sock, "_sock", sock)
     watcher = gevent.get_hub().loop.io(sock.fileno(), 1)
 
     def readable() -> None:
         try:
-            left = sock._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+            left = raw.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
         except BlockingIOError:
             return
         except OSError:

@@ -37,6 +37,21 @@ def test_a_ticket_is_created_listed_shown_moved_and_deleted(cortex: Cortex, proj
     assert (gone.code, gone.out) == (5, "")
 
 
+def test_several_tickets_are_moved_together_or_not_at_all(cortex: Cortex, project: str) -> None:
+    for title in ("a", "b", "c"):
+        cortex("ticket", "create", title)
+    moved = cortex("ticket", "move", "1", f"{project}-3", "review")
+    assert (moved.code, moved.err) == (0, f"{project}-1, {project}-3 are in review.\n")
+    placed = cortex("ticket", "move", "2", "1", "review", "--position", "0", "--json")
+    assert [t["key"] for t in placed.json] == [f"{project}-2", f"{project}-1"]
+    refused = cortex("ticket", "move", "1", "99", "done")
+    assert refused.code != 0
+    assert "99" in refused.err
+    assert cortex("ticket", "show", "1", "--json").json["status"] == "review"
+    several = cortex("ticket", "move", "1", "2", "done", "--revision", "1")
+    assert (several.code, "--revision" in several.err) == (2, True)
+
+
 def test_a_list_of_a_column_that_does_not_exist_names_those_that_do(
     cortex: Cortex, project: str
 ) -> None:

@@ -139,7 +139,7 @@ def test_a_second_server_on_the_same_file_is_refused_at_once(board: Server, comm
 @pytest.mark.parametrize(
     ("option", "reason"),
     [
-        (("-w", "3"), "this version runs one"),
+        (("-w", "3"), "SQLite can be served by one process only"),
         (("-k", "sync"), "gevent"),
         (("-b", "0.0.0.0:0"), "CORTEX_ALLOW_REMOTE=1"),
     ],
@@ -149,6 +149,15 @@ def test_options_of_gunicorn_that_cannot_work_are_refused_at_once(tmp_path: Path
     assert done.returncode != 0
     assert reason in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_signal_for_another_worker_is_refused_and_harms_nobody(board: Server):
+    worker = board.worker
+    board.signal(signal.SIGTTIN)
+    wait_for(lambda: "SIGTTIN ignored" in board.whole_log(), "it says so")
+    board.signal(signal.SIGTTOU)
+    assert board.make("/projects/CTX/tickets", title="On")
+    assert board.worker_pids() == [worker]
 
 
 def test_after_kill_9_the_next_server_starts_at_once(board: Server, tmp_path: Path):

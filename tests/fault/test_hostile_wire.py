@@ -209,6 +209,29 @@ def test_a_huge_request_line_is_refused(shared: Server):
     assert exchange(shared, head(shared, "127.0.0.1:{port}", "/" + "x" * 20_000)).status == 414
 
 
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 414, "address_too_long"),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 9000 + b"\r\n\r\n", 431, "headers_too_large"),
+        (b"GET / HTTP/9.9\r\n\r\n", 400, "malformed"),
+        (b"\x16\x03\x01 <script> \xff\r\n\r\n", 400, "malformed"),
+        (b"GET / HTTP/1.1\r\nX : \xff\r\n\r\n", 400, "malformed"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n", 501, "unsupported_coding"),
+    ],
+    ids=["long line", "long header", "version", "bytes", "header", "coding"],
+)
+def test_what_is_no_request_is_answered_with_problem_details(
+    shared: Server, content: bytes, status: int, code: str
+):
+    answer = exchange(shared, content)
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = json.loads(answer.body)
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert len(answer.body) < 1000
+
+
 def test_huge_bodies_are_refused_with_bounded_memory(shared: Server):
     memory = shared.memory_kib()
     with Wire(shared) as wire:

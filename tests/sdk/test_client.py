@@ -39,6 +39,19 @@ def test_a_get_returns_the_json_and_carries_the_token(scripted, connect, say) ->
     assert asked.body == b""
 
 
+@pytest.mark.parametrize("status", ["502 Bad Gateway", "504 Gateway Timeout"])
+def test_a_proxy_that_cannot_reach_the_server_is_a_lost_connection(
+    scripted, connect, say, status
+) -> None:
+    server = scripted(say.answer(status, b"<html>"), say.ok({"done": 1}))
+    assert connect(server).post("/api/x") == {"done": 1}
+    assert len({asked.headers["idempotency-key"] for asked in server.asked}) == 1
+    server = scripted(say.answer(status, b"<html>"), repeat_last=True)
+    with pytest.raises(Unreachable, match=f"the proxy there answered {status[:3]}") as caught:
+        connect(server).post("/api/x")
+    assert caught.value.idempotency_key == server.asked[-1].headers["idempotency-key"]
+
+
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
 def test_a_mutating_call_is_repeated_with_the_same_key(scripted, connect, say, method) -> None:
     server = scripted(b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", say.ok({"done": 1}))
@@ -160,8 +173,8 @@ def test_a_conflict_brings_the_thing_as_it_is_now(scripted, connect, say) -> Non
 def test_a_refusal_without_problem_details_still_says_its_status(
     scripted, connect, say, body
 ) -> None:
-    server = scripted(say.answer("502 Bad Gateway", body))
-    with pytest.raises(ServerFault, match="502 Bad Gateway"):
+    server = scripted(say.answer("500 Internal Server Error", body))
+    with pytest.raises(ServerFault, match="500 Internal Server Error"):
         connect(server).get("/api/x")
 
 

@@ -36,8 +36,11 @@ class Crowd:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=server.env, text=True,
         )  # fmt: skip
         config = {
+            "host": server.host,
+            "http": server.http,
             "port": server.port,
             "token": server.token,
+            "ca_file": server.ca_file,
             "subscribers": [place.request() for place in places],
         }
         self._write(config)
@@ -107,7 +110,12 @@ def read_log(database: Path) -> list[LogLine]:
             " FROM events ORDER BY position"
         ).fetchall()
     conn.close()
-    return [LogLine(row[0], row[1], row[2], _data(epoch, *row)) for row in rows]
+    return [line_of(epoch, row) for row in rows]
+
+
+def line_of(epoch: str, row: Any) -> LogLine:
+    """A row as it is in the table, in the order of its columns."""
+    return LogLine(row[0], row[1], row[2], _data(epoch, *row))
 
 
 def _data(

@@ -15,7 +15,7 @@ from collections import Counter
 from typing import Any
 
 import gevent
-from gevent import socket
+from gevent import socket, ssl
 from gevent.event import Event
 from gevent.fileobject import FileObject
 
@@ -56,10 +56,10 @@ class Subscriber:
             self.asked_pause_s = 0.0
 
     def _follow(self) -> None:
-        self.sock = sock = socket.create_connection(("127.0.0.1", self.crowd.port), timeout=20)
+        self.sock = sock = self.crowd.connect()
         resumed = f"Last-Event-ID: {self.cursor}\r\n" if self.cursor else ""
         sock.sendall(
-            f"GET {self.target} HTTP/1.1\r\nHost: 127.0.0.1:{self.crowd.port}\r\n"
+            f"GET {self.target} {self.crowd.http}\r\nHost: {self.crowd.host}:{self.crowd.port}\r\n"
             f"Authorization: Bearer {self.crowd.token}\r\n{resumed}\r\n".encode()
         )
         self.crowd.connects += 1
@@ -134,7 +134,12 @@ class ServerClosed(OSError):
 
 class Crowd:
     def __init__(self, config: dict[str, Any]) -> None:
-        self.port, self.token = config["port"], config["token"]
+        self.host, self.port, self.token = config["host"], config["port"], config["token"]
+        self.http = config["http"]
+        self.tls: ssl.SSLContext | None = None
+        if ca_file := config["ca_file"]:
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # gevent's own: it does not block
+            self.tls.load_verify_locations(ca_file)
         self.stopping = False
         self.connects = self.cuts = 0
         self.delays_s: list[float] = []
@@ -146,6 +151,10 @@ class Crowd:
         self.members = [Subscriber(self, request) for request in config["subscribers"]]
         for member in self.members:
             gevent.spawn(member.run)
+
+    def connect(self) -> socket.socket:
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return self.tls.wrap_socket(sock, server_hostname=self.host) if self.tls else sock
 
     def status(self) -> dict[str, Any]:
         return {

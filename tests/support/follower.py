@@ -16,7 +16,9 @@ class Follower:
     def __init__(self, server: Server, dashboard: bool = False, **options: Any) -> None:
         self.values: list[sdk.Value] = []
         url = options.pop("url", server.url)
-        self._client = sdk.CortexClient(url, options.pop("token", server.token))
+        self._client = sdk.CortexClient(
+            url, options.pop("token", server.token), ca_file=server.ca_file
+        )
         open_stream = self._client.dashboard if dashboard else self._client.events
         self.stream = open_stream(**options)
         self._thread = threading.Thread(target=self._follow, daemon=True)

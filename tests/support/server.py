@@ -38,6 +38,15 @@ def wait_for(condition: Callable[[], T], what: str, deadline_s: float = DEADLINE
         time.sleep(0.01)
 
 
+# As systemd starts a service that has a socket unit: its listener is descriptor 3.
+_ON_A_SOCKET = """
+import os, sys
+os.dup2({descriptor}, 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.executable, [sys.executable, "-m", "cortex_server", "serve"])
+"""
+
+
 class Server:
     """url, token, env (for programs that talk to it); start, stop, kill and restart it.
 
@@ -45,6 +54,10 @@ class Server:
     """
 
     command: Sequence[str] = (sys.executable, "-m", "cortex_server", "serve")
+    host = "127.0.0.1"
+    http = "HTTP/1.1"
+    inherited: Sequence[int] = ()  # descriptors that its process keeps
+    ca_file: str | None = None  # a proxy's, which stands in a server's place
 
     def __init__(self, directory: Path, **settings: Any) -> None:
         self.directory = directory
@@ -73,12 +86,32 @@ class Server:
     def database(self) -> Path:
         return self.directory / "data" / "cortex" / "cortex.db"
 
+    def connect(self, rcvbuf: int | None = None) -> socket.socket:
+        """A connection. rcvbuf: bytes that its kernel takes for a slow reader. Raises OSError."""
+        sock = socket.socket()
+        if rcvbuf is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        sock.settimeout(DEADLINE_S)
+        try:
+            sock.connect(("127.0.0.1", self.port))
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+    def listen_on(self, listener: socket.socket) -> None:
+        """From the next start on serve on this open socket, which outlives the server."""
+        self.inherited = [listener.fileno()]
+        self.command = (
+            sys.executable, "-c", _ON_A_SOCKET.format(descriptor=listener.fileno())
+        )  # fmt: skip
+
     def start(self, wait: bool = True) -> "Server":
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command, cwd=ROOT,
                 env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
+                start_new_session=True, pass_fds=self.inherited,
             )  # fmt: skip
         if wait:
             self.wait_until_ready()

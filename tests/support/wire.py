@@ -59,11 +59,7 @@ class Wire:
     buffer: bytes = b""
 
     def __post_init__(self) -> None:
-        self.sock = socket.socket()
-        if self.rcvbuf is not None:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.rcvbuf)
-        self.sock.settimeout(DEADLINE_S)
-        self.sock.connect(("127.0.0.1", self.server.port))
+        self.sock = self.server.connect(self.rcvbuf)
 
     def __enter__(self) -> "Wire":
         return self
@@ -86,11 +82,11 @@ class Wire:
     def request(self, target: str, method: str = "GET", **headers: str) -> "Wire":
         """Send the head of an authenticated request; `_` in a header's name becomes `-`."""
         wanted = {
-            "Host": f"127.0.0.1:{self.server.port}",
+            "Host": f"{self.server.host}:{self.server.port}",
             "Authorization": f"Bearer {self.server.token}",
         } | {name.replace("_", "-"): value for name, value in headers.items()}
         lines = "".join(f"{name}: {value}\r\n" for name, value in wanted.items())
-        return self.send(f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode())
+        return self.send(f"{method} {target} {self.server.http}\r\n{lines}\r\n".encode())
 
     def read(self, size: int = 65_536) -> bytes:
         """What comes next; b"" when the server has closed or reset."""

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from cortex_cli.sdk import CortexClient, Unreachable
+from cortex_cli.sdk import CortexClient, Overloaded, Unreachable
 from tests.support.server import Server
 
 GIVE_UP_S = 60.0
@@ -37,7 +37,9 @@ class Writer(threading.Thread):
         self.endless = changes is None
         self._changes, self._pause_s = changes, pause_s
         self._padding = "x" * padding
-        self._client = CortexClient(server.url, server.token, timeout=10, retries=1)
+        self._client = CortexClient(
+            server.url, server.token, timeout=10, retries=1, ca_file=server.ca_file
+        )
         self.own = self._create(f"{self.name} own")
 
     def run(self) -> None:
@@ -87,7 +89,7 @@ class Writer(threading.Thread):
         while True:
             try:
                 return self._client.request(method, path, body, idempotency_key=key)
-            except Unreachable:
+            except (Overloaded, Unreachable):
                 self.retries += 1
                 if time.monotonic() > give_up:
                     raise

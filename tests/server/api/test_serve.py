@@ -44,6 +44,7 @@ def test_a_database_is_made_by_upgrade_and_looked_at_by_the_others():
     missing = run("db", "check")
     assert isinstance(missing.exception, ConfigError)
 
-    assert "revision" in run("db", "upgrade").output
-    assert "head 0, floor 0" in run("db", "check").output
+    assert "was brought from nothing to" in run("db", "upgrade").output
+    checked = run("db", "check")
+    assert (checked.exit_code, "head 0" in checked.output) == (0, True)
     assert len(run("db", "epoch").output.strip()) == 8

@@ -3,8 +3,10 @@
 import gevent
 import pytest
 
-from cortex_server.bus import EPHEMERAL_MAX, Bus, Channel, EphemeralEvent
+from cortex_server.bus import Bus
+from cortex_server.channels import Channel, EphemeralEvent
 from cortex_server.log import LoggedEvent
+from cortex_server.subscriber import EPHEMERAL_MAX
 
 
 class Counted:
@@ -12,9 +14,18 @@ class Counted:
 
     def __init__(self):
         self.frames = []
+        self.offers = []
+        self.rounds = 0
 
-    def overflowed(self, frames):
+    def offered(self, frames):
+        self.offers.append(frames)
+
+    def overflowed(self, streams, frames):
         self.frames.append(frames)
+
+    def written(self, late_s):
+        assert late_s >= 0
+        self.rounds += 1
 
 
 def event(position, project="CTX", name="ticket.created", ticket=None, size=0):
@@ -34,7 +45,9 @@ def counted():
 
 @pytest.fixture
 def bus(counted):
-    return Bus(position=0, max_events=3, max_bytes=5000, observer=counted)
+    made = Bus(position=0, max_events=3, max_bytes=5000, observer=counted)
+    made.window_s = lambda took_s: 0.0
+    return made
 
 
 def live(bus, **channel):
@@ -43,8 +56,25 @@ def live(bus, **channel):
     return subscriber
 
 
+def turn():
+    """Let a round come, and who waits for it."""
+    for _ in range(3):
+        gevent.sleep(0)
+
+
+def positions(batches):
+    return [position for batch in batches for position in batch.positions]
+
+
 def take(subscriber, max_bytes=10**9):
-    return [event.position for event in subscriber.wait(0, max_bytes)]
+    turn()
+    return positions(subscriber.wait(0, max_bytes))
+
+
+def each_in_its_round(bus, *events):
+    for one in events:
+        bus.publish(one)
+        turn()
 
 
 def test_a_subscriber_lags_until_it_goes_live(bus):
@@ -85,10 +115,9 @@ def test_a_gap_sends_everybody_to_the_log(bus):
 
 def test_a_full_queue_is_dropped_and_marks_the_subscriber(bus, counted):
     subscriber = live(bus)
-    for position in (1, 2, 3):
-        bus.publish(event(position, size=1400))
+    each_in_its_round(bus, *(event(position, size=1400) for position in (1, 2, 3)))
     assert not subscriber.lagging
-    bus.publish(event(4))
+    each_in_its_round(bus, event(4))
     assert subscriber.lagging
     assert counted.frames == [4]
     bus.publish(event(5))
@@ -136,11 +165,10 @@ def test_an_event_larger_than_the_queue_leaves_it_usable(bus):
 
 def test_waiting_returns_about_as_many_bytes_as_asked(bus):
     subscriber = live(bus)
-    for position in (1, 2, 3):
-        bus.publish(event(position, size=1000))
-    assert take(subscriber, 1500) == [1, 2]
+    each_in_its_round(bus, *(event(position, size=1000) for position in (1, 2, 3)))
+    assert take(subscriber, 2500) == [1, 2]
     assert not subscriber.idle
-    assert take(subscriber, 1500) == [3]
+    assert take(subscriber, 100) == [3], "one batch comes however large it is"
     assert subscriber.idle
 
 
@@ -170,7 +198,8 @@ def test_a_waiting_subscriber_is_woken_whatever_comes_together(bus, order):
         for position in (2, 3, 4, 5):
             bus.publish(event(position))
     waiter.join(5)
-    assert [e.position for e in got[0]] == ([] if order == "overflow" else [1])
+    found = positions(got[0]) + take(subscriber)
+    assert found == ([] if order == "overflow" else [1])
     assert subscriber.lagging is (order == "overflow")
 
 
@@ -181,14 +210,17 @@ def test_an_event_that_comes_as_the_wait_times_out_is_not_lost(bus):
 
     def wait():
         while len(got) < 200:
-            got.extend(e.position for e in subscriber.wait(0, 10**6))
+            got.extend(positions(subscriber.wait(0.0001, 10**6)))
 
     waiter = gevent.spawn(wait)
     while position < 200:
         position += 1
         bus.publish(event(position))
-        while got[-1:] != [position] and not waiter.dead:
+        for _ in range(position % 5):
             gevent.sleep(0)
+        if position % 3 == 0:
+            while got[-1:] != [position] and not waiter.dead:
+                gevent.sleep(0)
     waiter.join(5)
     assert got == list(range(1, 201))
     assert subscriber.idle
@@ -213,6 +245,20 @@ def test_nothing_that_the_publisher_calls_switches(bus):
     gevent.sleep(0)
     assert switches == [1]
     gevent.killall(greenlets)
+
+
+def test_a_round_does_not_switch_either(bus):
+    reading, lagging = live(bus), live(bus)
+    waiting = gevent.spawn(reading.wait, 100, 1)
+    gevent.sleep(0)
+    each_in_its_round(bus, *(event(position) for position in (1, 2, 3)))
+    switches = []
+    gevent.spawn(switches.append, 1)
+    bus.publish(event(4))
+    reading.gathering.offer()
+    assert switches == []
+    assert lagging.lagging
+    waiting.kill()
 
 
 def test_publishing_from_the_hub_itself_does_not_fail(bus):

@@ -48,6 +48,7 @@ def test_without_anything_there_are_the_defaults(load, tmp_path):
         ("CORTEX_DATA_DIR", "/x/y", "data_dir", Path("/x/y")),
         ("CORTEX_LOG_LEVEL", "debug", "log_level", "debug"),
         ("WEB_CONCURRENCY", "1", "workers", 1),
+        ("CORTEX_DATABASE_CONNECTIONS", "5", "database_connections", 5),
         ("CORTEX_HOST", "", "host", "127.0.0.1"),
     ],
 )
@@ -79,6 +80,11 @@ def test_postgresql_has_no_file(load):
     assert not config.is_sqlite
 
 
+def test_postgresql_may_have_several_workers(load):
+    environ = {"CORTEX_DATABASE_URL": "postgresql+psycopg://u:p@h/d", "WEB_CONCURRENCY": "4"}
+    assert load(environ).workers == 4
+
+
 @pytest.mark.parametrize(
     ("environ", "words"),
     [
@@ -96,6 +102,7 @@ def test_postgresql_has_no_file(load):
         ({"CORTEX_LOG_LEVEL": "loud"}, ["CORTEX_LOG_LEVEL", "info"]),
         ({"WEB_CONCURRENCY": "4"}, ["WEB_CONCURRENCY", "SQLite"]),
         ({"WEB_CONCURRENCY": "0"}, ["WEB_CONCURRENCY"]),
+        ({"CORTEX_DATABASE_CONNECTIONS": "2"}, ["CORTEX_DATABASE_CONNECTIONS", "3 or more"]),
         ({"CORTEX_MAX_STREAMS": "1000"}, ["CORTEX_MAX_STREAMS", "CORTEX_WORKER_CONNECTIONS"]),
         ({"CORTEX_DATABASE_URL": "mysql://root:hunter2@h/d"}, ["CORTEX_DATABASE_URL", "sqlite"]),
         ({"CORTEX_CONFIG": "/nowhere.toml"}, ["CORTEX_CONFIG", "/nowhere.toml"]),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex_server.domains.ranks import DIGITS, between
+from cortex_server.domains.ranks import DIGITS, between, spread
 
 
 @given(st.lists(st.integers(min_value=0, max_value=10**6), max_size=120))
@@ -90,3 +90,13 @@ def test_squeezing_always_before_the_same_card_grows_slowly():
 def test_neighbours_in_the_wrong_order_are_a_mistake(before, after):
     with pytest.raises(ValueError, match="does not sort before"):
         between(before, after)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 1000])
+def test_spread_ranks_are_in_order_with_room_between_and_at_both_ends(count):
+    found = spread(count)
+    assert found == sorted(set(found))
+    assert len(found) == count
+    edges = [None, *found, None]
+    for before, after in zip(edges, edges[1:], strict=False):
+        assert len(between(before, after)) == 8

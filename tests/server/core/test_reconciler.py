@@ -2,15 +2,12 @@
 
 import json
 
-import pytest
 from sqlalchemy import func, select
 
 from cortex_server import log
 from cortex_server.db import schema
 from cortex_server.domains import idempotency, messages, sessions, settings, tokens
 from cortex_server.reconciler import Reconciler
-from cortex_server.store import Store
-from tests.support.stores import ALICE
 
 
 def count(store, table):
@@ -158,20 +155,17 @@ def test_pruning_waits_its_five_minutes(make_live):
     assert state(live.store).floor == 1
 
 
-@pytest.mark.parametrize(("url", "heard"), [("postgresql+psycopg://h/d", [1]), (None, [])])
-def test_what_others_committed_is_looked_for_on_postgresql_only(make_live, url, heard):
-    from dataclasses import replace
-
-    live = make_live()
-    if url:
-        config = replace(live.services.config, database_url=url)
-        services = replace(live.services, config=config)
-    else:
-        services = live.services
-    reader = live.open()
-    from cortex_server.domains import projects
-
-    with Store(live.store.engine, live.clock).write(ALICE) as tx:
-        projects.create(tx, {"key": "CTX", "name": "x"})
-    Reconciler(services).tick(live.clock.monotonic())
-    assert reader.settle().positions == heard
+def test_only_the_leader_does_what_one_is_to_do(live):
+    leads = []
+    reconciler = Reconciler(live.services, lambda: bool(leads))
+    live.services.last_used.note("t", "2026-01-26T15:53:01.717454Z")
+    claim = idempotency.claim("t", "k", ("POST", "/x", b""), None)
+    live.do(idempotency.keep, claim, idempotency.Answer(200, {}, b"{}"))
+    live.clock.advance(86_400)
+    reconciler.tick(live.clock.monotonic())
+    assert count(live.store, schema.idempotency) == 1
+    assert not live.services.last_used.dirty(), "its own duties it does all the same"
+    leads.append(True)
+    live.clock.advance(0.5)
+    reconciler.tick(live.clock.monotonic())
+    assert count(live.store, schema.idempotency) == 0

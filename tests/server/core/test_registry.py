@@ -5,7 +5,8 @@ import gc
 import pytest
 
 from cortex_server import signals
-from cortex_server.bus import Bus, Channel
+from cortex_server.bus import Bus
+from cortex_server.channels import Channel
 from cortex_server.domains import projects, tokens
 from cortex_server.metrics import Metrics
 from cortex_server.registry import Slot, StreamRegistry

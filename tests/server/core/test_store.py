@@ -1,15 +1,19 @@
 """Transactions: all or nothing, told after the commit, in order, and to every receiver."""
 
+import sqlite3
+from types import SimpleNamespace
+
 import gevent
 import pytest
 from sqlalchemy import text
 
-from cortex_server import log, signals
+from cortex_server import commits, log, signals
+from cortex_server.db import faults
 from cortex_server.domains import projects, teams, tickets
 from cortex_server.errors import NotFound, StorageFull, Unavailable
 from cortex_server.store import Store
 from tests.support.databases import empty_engine, fresh_sqlite, make_store
-from tests.support.stores import ALICE, read_log
+from tests.support.stores import ALICE, doing, read_log
 
 TYPES = ("team.created", "project.created", "project.deleted", "label.created", "ticket.created")
 
@@ -161,7 +165,7 @@ def test_concurrent_writers_take_turns_and_publish_in_order(store):
 
 
 def test_receivers_that_switch_do_not_mix_up_the_order(store):
-    """Nobody commits between a commit and its publication."""
+    """Nobody commits between a commit and its publication, also where several share it."""
     heard = []
 
     def receive(_sender, event):
@@ -174,8 +178,9 @@ def test_receivers_that_switch_do_not_mix_up_the_order(store):
         with store.write(ALICE) as tx:
             team(tx, name)
 
-    gevent.joinall([gevent.spawn(write, name) for name in "ABCDEF"], raise_error=True)
-    assert heard == [(n, n) for n in range(1, 7)]
+    gevent.joinall([gevent.spawn(write, name) for name in "ABC"], raise_error=True)
+    gevent.joinall([gevent.spawn(write, name) for name in "DEF"], raise_error=True)
+    assert heard == [(1, 3), (2, 3), (3, 3), (4, 6), (5, 6), (6, 6)]
 
 
 def test_a_read_transaction_sees_one_moment(store):
@@ -197,6 +202,28 @@ def test_a_read_transaction_cannot_write_on_postgresql(clock):
         tx.conn.execute(text("UPDATE log_state SET head = 5"))
     with store.write(ALICE) as tx:
         team(tx, "A")
+
+
+@pytest.mark.postgres
+def test_who_stands_still_in_its_turn_does_not_stop_the_others_for_ever(clock):
+    store = Store(empty_engine("postgres"), clock)
+    query = text("SHOW idle_in_transaction_session_timeout")
+    with store.write(ALICE) as tx:
+        assert tx.conn.scalar(query) == "30s"
+    with store.read() as tx:
+        assert tx.conn.scalar(query) == "0"
+
+
+def test_a_read_within_a_read_is_the_same_one(store):
+    with store.read() as tx:
+        with store.read() as inner:
+            assert inner is tx
+        assert teams.find(tx, "A") is None
+        with store.write(ALICE) as other:
+            team(other, "A")
+        assert teams.find(tx, "A") is None
+    with store.read() as tx:
+        assert teams.find(tx, "A") is not None
 
 
 def test_a_store_begins_where_the_log_ends(store):
@@ -298,22 +325,17 @@ def test_a_mistake_in_our_own_sql_stays_loud(sqlite_store):
 
 def test_a_failed_write_to_the_disk_at_the_commit_ends_the_process(sqlite_store, monkeypatch):
     """What the page cache holds then is unknown: nothing may be acknowledged from it."""
-    import sqlite3
-
-    from sqlalchemy.exc import OperationalError
-
-    from cortex_server import store as module
-
     codes = []
-    monkeypatch.setattr(module.os, "_exit", codes.append)
+    monkeypatch.setattr(faults.os, "_exit", codes.append)
 
-    class Failing:
-        def commit(self):
-            raise OperationalError("COMMIT", {}, sqlite3.OperationalError("disk I/O error"))
+    def execute(statement):
+        raise sqlite3.OperationalError("disk I/O error")
 
-        def rollback(self):
-            pass
+    def write(tx):
+        team(tx, "A")
+        monkeypatch.setattr(commits, "driver_of", lambda _conn: SimpleNamespace(execute=execute))
 
-    with pytest.raises(OperationalError):
-        module._commit(Failing())
+    with pytest.raises(Unavailable):
+        doing(sqlite_store)(write)
     assert codes == [70]
+    assert sqlite_store.published == 0

@@ -89,10 +89,10 @@ def test_the_seq_after_resuming_is_right_before_any_event_came(live):
 
 
 def test_the_seq_before_the_first_event_of_the_project_is_the_one_before_it(live, monkeypatch):
+    from cortex_server import pages
     from cortex_server.domains import teams
-    from cortex_server.stream import events
 
-    monkeypatch.setattr(events, "PAGE_BYTES", 1)
+    monkeypatch.setattr(pages, "PAGE_BYTES", 1)
     project = live.project()
     live.do(teams.create, {"key": "T", "name": "t"})
     live.ticket(project)

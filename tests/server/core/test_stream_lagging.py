@@ -6,7 +6,7 @@ import pytest
 from cortex_server import log
 from cortex_server.domains import projects
 from cortex_server.store import Store
-from tests.support.in_process import until
+from tests.support.in_process import position_of, until
 from tests.support.stores import ALICE
 
 
@@ -78,9 +78,9 @@ def test_writers_that_go_on_while_it_lags_are_all_heard_once_in_order(make_live,
 
 
 def test_many_pages_of_the_log_come_in_order_with_filters(make_live, monkeypatch):
-    from cortex_server.stream import events
+    from cortex_server import pages
 
-    monkeypatch.setattr(events, "PAGE_BYTES", 1500)
+    monkeypatch.setattr(pages, "PAGE_BYTES", 1500)
     live = make_live()
     a, b = live.project("A"), live.project("B")
     for number in range(16):
@@ -94,9 +94,9 @@ def test_many_pages_of_the_log_come_in_order_with_filters(make_live, monkeypatch
 
 
 def test_others_get_their_turn_while_a_fast_reader_replays_a_long_log(make_live, monkeypatch):
-    from cortex_server.stream import events
+    from cortex_server import pages
 
-    monkeypatch.setattr(events, "PAGE_BYTES", 1000)
+    monkeypatch.setattr(pages, "PAGE_BYTES", 1000)
     live = make_live()
     project = live.project()
     for number in range(20):
@@ -158,6 +158,7 @@ def test_a_log_pruned_under_a_lagging_reader_is_a_reset_in_mid_stream(make_live)
     reader = live.left_behind(project, 6)
     with live.store.write(ALICE) as tx:
         log.prune(tx.conn, "", 2)
+    live.services.bus.recent.clear()  # as if that had been long ago
     reader.go_on()
     assert reader.names == ["hello", "state", "ticket.created", "reset", "state"]
     reset, state = reader.frames[-2:]
@@ -174,6 +175,7 @@ def test_without_a_snapshot_a_reset_in_mid_stream_carries_the_id(make_live):
     reader = live.left_behind(project, 6, snapshot=False)
     with live.store.write(ALICE) as tx:
         log.prune(tx.conn, "", 2)
+    live.services.bus.recent.clear()  # as if that had been long ago
     reader.go_on()
     assert reader.names == ["hello", "ticket.created", "reset"]
     assert reader.last.id == f"{live.services.epoch}.7"
@@ -199,6 +201,7 @@ def test_a_project_deleted_and_pruned_while_its_reader_lags_is_an_end(make_live)
     live.do(projects.delete, project, None)
     with live.store.write(ALICE) as tx:
         log.prune(tx.conn, "", 0)
+    live.services.bus.recent.clear()
     reader.go_on()
     assert reader.names[-1] == "end"
     assert reader.last.data["reason"] == "project_deleted"
@@ -225,6 +228,24 @@ def test_the_store_catches_up_with_what_others_committed(live):
     assert board.settle().positions == [2]
     live.store.catch_up()
     assert board.settle().positions == [2]
+
+
+def test_what_a_stream_has_read_is_cut_off_the_batch_that_was_gathered_meanwhile(live):
+    live.services.bus.window_s = lambda took_s: 0.1
+    project = live.project()
+    early = live.open("CTX")
+    live.ticket(project)
+    until(lambda: early.positions == [2], "the first round")
+    live.ticket(project)
+    late = live.open("CTX")
+    resumed = live.open("CTX", cursor=(live.services.epoch, 2))
+    assert position_of(late.of("state")[0].id) == 3
+    assert resumed.positions == [3]
+    assert early.positions == [2], "the second round is still to come"
+    live.ticket(project)
+    until(lambda: early.positions == [2, 3, 4], "the second round")
+    assert late.settle().positions == [4]
+    assert resumed.settle().positions == [3, 4]
 
 
 def test_the_gauge_of_lagging_streams_goes_up_and_down(make_live):

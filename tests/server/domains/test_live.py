@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cortex_server.domains import messages, sessions, tickets
-from cortex_server.domains.live import LiveText, delta_event
+from cortex_server.domains.live import LiveText
 from cortex_server.errors import Conflict, NotFound, TooLarge, Unavailable
 from tests.support.stores import ALICE
 
@@ -246,7 +246,9 @@ def test_a_part_never_grows_beyond_what_a_put_may_hold(live, put):
 
 
 def test_the_event_of_a_delta_has_no_id_and_stays_on_one_line(message):
-    event = delta_event(message, 1, 3, "lo\n\u2028🌍", "2026-01-26T15:53:01.717454Z")
+    told = []
+    LiveText(tell=told.append).append(message, 1, 3, "lo\n\u2028🌍", "2026-01-26T15:53:01.717454Z")
+    (event,) = told
     assert (event.type, event.project, event.ticket) == ("message.delta", "CTX", "CTX-1")
     assert event.session == message.session
     head, data = event.frame.decode("ascii").removesuffix("\n\n").split("\n")

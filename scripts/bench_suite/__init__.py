@@ -1,0 +1,1 @@
+"""What `scripts/bench` runs: servers, one load client, and the rows of the table."""

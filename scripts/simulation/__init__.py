@@ -1,0 +1,1 @@
+"""What `scripts/simulate` runs: a capacity model, and a simulation of its queues."""
