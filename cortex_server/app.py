@@ -2,17 +2,19 @@
 
 import json
 import os
+import resource
 from typing import Any
 
 import structlog
 from flask import Flask, Request, Response, request
+from werkzeug.routing import MapAdapter
 
 from cortex_server import __version__, api, signals
 from cortex_server.api import health, logins, pages, problems, security, serving, streams
 from cortex_server.api.answers import Compressor, ReadyResponse
 from cortex_server.bus import Bus
 from cortex_server.clock import Clock, SystemClock
-from cortex_server.config import Config
+from cortex_server.config import OTHER_DESCRIPTORS, Config
 from cortex_server.db import epoch, migrate, postgres
 from cortex_server.db.engine import is_sqlite, make_engine
 from cortex_server.domains import shared_text, tokens
@@ -48,7 +50,7 @@ def create_app(config: Config | None = None, clock: Clock | None = None) -> Flas
     services = _services(config, clock or SystemClock())
     with services.store.write(SYSTEM) as tx:
         tokens.ensure_local(tx, config.data_dir / TOKEN_FILE)
-    app = Flask("cortex_server", static_folder=None)
+    app = _Flask("cortex_server", static_folder=None)
     app.url_map.merge_slashes = False  # an address is right or it is not: no redirects
     app.extensions["cortex"] = services
     app.extensions["cortex_receiver"] = feed_bus(services)
@@ -74,7 +76,7 @@ def assemble(config: Config, clock: Clock, store: Store, current_epoch: str) -> 
     """What the application is made of, on a store; the bus is not fed yet."""
     metrics = Metrics()
     bus = Bus(store.published, config.queue_size, config.queue_bytes, metrics)
-    streams = StreamRegistry(store, config.max_streams)
+    streams = StreamRegistry(store, _streams_max(config))
     # looked up when it is called: a test mutes it
     live: Growing = LiveText(tell=lambda event: bus.publish_ephemeral(event))  # noqa: PLW0108
     tailer = None
@@ -99,6 +101,16 @@ def assemble(config: Config, clock: Clock, store: Store, current_epoch: str) -> 
     )
 
 
+def _streams_max(config: Config) -> int:
+    """How many streams there may be: as many as asked for, as far as descriptors go."""
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = soft - config.worker_connections - OTHER_DESCRIPTORS
+    if soft == resource.RLIM_INFINITY or config.max_streams <= room:
+        return config.max_streams
+    _log.warning("few_descriptors", limit=soft, max_streams=config.max_streams, allowed=room)
+    return max(room, 1)
+
+
 def _feed_by(tailer: Tailer, store: Store, bus: Bus, streams: StreamRegistry) -> None:
     """Make it the one that publishes, instead of the store; it is not started yet."""
     store.tell = lambda _group: tailer.wake()
@@ -107,9 +119,13 @@ def _feed_by(tailer: Tailer, store: Store, bus: Bus, streams: StreamRegistry) ->
         try:
             if channel == postgres.DELTAS:
                 bus.publish_ephemeral(shared_text.event_of(payload))
-            else:
-                values = json.loads(payload)
-                signals.send(signals.internal(values.pop("signal")), store, **values)
+                return
+            # Whoever may connect to the database may notify, too.
+            match json.loads(payload):
+                case {"signal": signals.TOKEN_REVOKED, "token_id": str(token)}:
+                    signals.send(signals.internal(signals.TOKEN_REVOKED), store, token_id=token)
+                case _:
+                    _log.warning("notification_refused", channel=channel)
         except Exception:
             _log.exception("notification_failed", channel=channel)
 
@@ -126,6 +142,14 @@ def feed_bus(services: Services) -> Any:
     for name in EVENTS:
         signals.event(name).connect(receive, sender=services.store)
     return receive
+
+
+class _Flask(Flask):
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """What finds the route. Flask's own also works out a name, to build addresses with."""
+        if request is None:
+            return None
+        return self.url_map.bind("localhost", path_info=request.path, default_method=request.method)
 
 
 def _guard(app: Flask, services: Services) -> None:

@@ -12,12 +12,13 @@ CHUNK_BYTES = 65_536
 class Batch:
     """Events of one channel in position order, joined once for all who read them.
 
-    project: whose seq to note, or None · seq: of the last event of that project in here.
+    project: whose seq to note, or None · seq: of the last event of that project in here · first,
+    last: positions.
 
     It keeps no event: a slow reader holds these bytes and 16 more for each event.
     """
 
-    __slots__ = ("_ends", "_positions", "blob", "seq")
+    __slots__ = ("_ends", "_positions", "blob", "first", "last", "seq")
 
     def __init__(self, events: Iterable[LoggedEvent], project: str | None) -> None:
         frames: list[bytes] = []
@@ -33,14 +34,7 @@ class Batch:
             if project is not None and event.project == project:
                 self.seq = event.seq
         self.blob = frames[0] if len(frames) == 1 else b"".join(frames)
-
-    @property
-    def first(self) -> int:
-        return self._positions[0]
-
-    @property
-    def last(self) -> int:
-        return self._positions[-1]
+        self.first, self.last = self._positions[0], self._positions[-1]
 
     @property
     def positions(self) -> list[int]:
@@ -49,12 +43,17 @@ class Batch:
     def __len__(self) -> int:
         return len(self._positions)
 
-    def after(self, cursor: int) -> bytes:
-        """The frames of the events behind `cursor`; all of them where the reader saw none."""
-        if self._positions[0] > cursor:
+    def after(self, cursor: int, until: int | None = None) -> bytes:
+        """The frames of the events behind `cursor`, and up to `until` where that is given."""
+        if until is None and self._positions[0] > cursor:
             return self.blob
-        seen = bisect_right(self._positions, cursor)
-        return self.blob[self._ends[seen - 1] :]
+        begin = self._end_of(cursor)
+        return self.blob[begin:] if until is None else self.blob[begin : self._end_of(until)]
+
+    def _end_of(self, position: int) -> int:
+        """Where the frames of the events up to `position` end."""
+        seen = bisect_right(self._positions, position)
+        return self._ends[seen - 1] if seen else 0
 
 
 def batches(events: Iterable[LoggedEvent], project: str | None) -> Iterator[Batch]:

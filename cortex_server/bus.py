@@ -18,7 +18,7 @@ from cortex_server.subscriber import Subscriber
 
 WINDOW_S = 0.005
 WINDOW_MAX_S = 1.0
-SHARE = 3  # fan-out takes at most about one part in so many of the core
+SHARE = 1.5  # fan-out takes at most about one part in so many of the core
 
 
 def window_s(took_s: float) -> float:
@@ -52,6 +52,7 @@ class Gathering:
         self._bus = bus
         self._events: list[LoggedEvent] = []
         self._bytes = 0
+        self._deltas: list[EphemeralEvent] = []  # that came behind those events
         self._planned = False  # or a round goes on
         self._timer: Any = None
         self._next_round_at = 0.0
@@ -69,12 +70,24 @@ class Gathering:
         elif not self._planned:
             self._plan_round()
 
+    def add_delta(self, delta: EphemeralEvent) -> None:
+        """Pass a delta on, behind the events that were published before it."""
+        if self._events:
+            self._deltas.append(delta)
+        else:
+            self._offer_delta(delta)
+
+    def _offer_delta(self, delta: EphemeralEvent) -> None:
+        for member in self.members:
+            member.offer_delta(delta.frame)
+
     def offer(self) -> None:
         """The round: put what was gathered into the queues of all live members."""
         if self._timer is not None:
             self._timer.close()
             self._timer = None
         events, self._events, self._bytes = self._events, [], 0
+        deltas, self._deltas = self._deltas, []
         if not events:
             self._planned = False
             return
@@ -85,6 +98,8 @@ class Gathering:
                 dropped = sum(member.fall_behind() for member in full)
                 self._bus.observer.overflowed(len(full), dropped + len(full) * len(batch))
             self._bus.observer.offered(self.live * len(batch))
+        for delta in deltas:
+            self._offer_delta(delta)
         # Behind everybody who was woken here: when this comes, they have written.
         get_hub().loop.run_callback(self._end_round, *begun, events[0].published_at)
 
@@ -100,6 +115,7 @@ class Gathering:
         """Send every live member to the log instead of offering what was gathered."""
         full, gathered = self.live, len(self._events)
         self._events, self._bytes = [], 0
+        self._deltas = []  # they would come before the events that they continue
         dropped = sum(member.fall_behind() for member in self.members if not member.lagging)
         self._bus.observer.overflowed(full, dropped + full * gathered)
 
@@ -171,8 +187,7 @@ class Bus:
     def publish_ephemeral(self, event: EphemeralEvent) -> None:
         for gathering in self._candidates(event.project):
             if gathering.channel.wants(event):
-                for subscriber in gathering.members:
-                    subscriber.offer_delta(event.frame)
+                gathering.add_delta(event)
 
     def go_live(self, subscriber: Subscriber, cursor: int) -> bool:
         """Stop lagging if nothing was published after `cursor`; False: read the log again."""

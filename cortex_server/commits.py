@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine
 
 from cortex_server.db.engine import WRITES, driver_of, is_sqlite
 from cortex_server.db.faults import end_if_disk_failed, fault_of, translated
-from cortex_server.errors import CortexError, Unavailable
+from cortex_server.errors import CortexError, StorageFull, Unavailable
 from cortex_server.log import Draft, LoggedEvent
 
 _log = structlog.get_logger(__name__)
@@ -29,7 +29,8 @@ class Group:
     """Mutations that share a transaction.
 
     size: those that are in it for good · drafts: their events, in their order · announcements:
-    name and values of each · events: the drafts with their positions, known at the end.
+    name and values of each · after: what is to be called after the commit, and only then ·
+    events: the drafts with their positions, known at the end.
     """
 
     def __init__(self, conn: Connection) -> None:
@@ -38,7 +39,9 @@ class Group:
         self.drafts: list[Draft] = []
         self.events: list[LoggedEvent] = []
         self.announcements: list[tuple[str, dict[str, Any]]] = []
+        self.after: list[Callable[[], None]] = []
         self.error: CortexError | None = None
+        self._before = (0, 0, 0)  # how many of each there were before this mutation
         self._transaction = conn.begin()
         self._ended = Event()
 
@@ -54,6 +57,7 @@ class Group:
 
     def begin_member(self) -> None:
         """Let the next mutation be undone without the ones before it. The first needs no more."""
+        self._before = len(self.drafts), len(self.announcements), len(self.after)
         if self.size:
             driver_of(self.conn).execute("SAVEPOINT mutation")
 
@@ -63,11 +67,13 @@ class Group:
         self.size += 1
 
     def undo_member(self) -> None:
+        drafts, announcements, after = self._before
+        del self.drafts[drafts:], self.announcements[announcements:], self.after[after:]
         driver_of(self.conn).execute("ROLLBACK TO SAVEPOINT mutation")
         driver_of(self.conn).execute("RELEASE SAVEPOINT mutation")
 
     def commit(self) -> None:
-        """Commit and give the connection back; on SQLite in a thread: the hub must not wait."""
+        """Commit; on SQLite in a thread: the hub must not wait for the disk."""
         try:
             if is_sqlite(self.conn):
                 driver = driver_of(self.conn)
@@ -76,7 +82,6 @@ class Group:
         except Exception as error:
             end_if_disk_failed(error)
             raise
-        self.conn.close()
 
     def rollback(self) -> None:
         try:
@@ -111,6 +116,7 @@ class GroupCommit:
         # sqlite3 blocks the whole hub while it waits for a lock, so writers queue here instead.
         self._turn = BoundedSemaphore(1)
         self._group: Group | None = None
+        self._kept: Connection | None = None  # while groups follow each other
 
     @contextmanager
     def member(self) -> Iterator[Group]:
@@ -134,7 +140,9 @@ class GroupCommit:
 
     def _open(self) -> Group:
         if self._group is None:
-            conn = self._engine.connect().execution_options(**{WRITES: True})
+            conn, self._kept = self._kept, None
+            if conn is None:
+                conn = self._engine.connect().execution_options(**{WRITES: True})
             try:
                 group = Group(conn)
                 self._begun(conn)
@@ -153,7 +161,9 @@ class GroupCommit:
             except Exception as error:
                 # A full disk or a lost connection has ended the whole transaction.
                 _log.exception("savepoint_lost")
-                group.end(fault_of(error) or Unavailable("Nothing of this was stored: repeat it."))
+                full = fault_of(error)
+                lost = Unavailable("Nothing of this was stored: repeat it.")
+                group.end(full if isinstance(full, StorageFull) else lost)
         self._group = None
         group.rollback()
 
@@ -172,5 +182,9 @@ class GroupCommit:
                 unknown = Unavailable("The commit failed: repeat it with its Idempotency-Key.")
                 group.end(error if isinstance(error, CortexError) else unknown)
                 return
+            if self._turn.linkcount():
+                self._kept = group.conn
+            else:
+                group.conn.close()
             self._committed(group)
             group.end()

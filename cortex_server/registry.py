@@ -15,10 +15,14 @@ POLL_S = 0.02
 
 @dataclass(eq=False)
 class Slot:
-    """One open stream."""
+    """One open stream.
+
+    until: the position of the deletion that ends it; what happened up to there is told first.
+    """
 
     token_id: str
     subscriber: Subscriber
+    until: int | None = None
 
 
 class StreamRegistry:
@@ -85,10 +89,23 @@ class StreamRegistry:
         self.revoked(frozenset([token_id]))
 
     def _on_project_deleted(self, _sender: object, event: LoggedEvent) -> None:
-        self.endings += 1
-        gone = [s for s in self._slots if s.subscriber.channel.project == event.project]
-        self._end(gone, "project_deleted")
+        """End its boards; and what else its readers have open, whose rights are read anew then.
 
-    def _end(self, slots: list[Slot], reason: EndReason) -> None:
+        A token forgets a deleted project: another one may get the same key.
+        """
+        self.endings += 1
+        boards, scoped = [], []
+        for slot in self._slots:
+            channel = slot.subscriber.channel
+            if channel.project == event.project:
+                boards.append(slot)
+            elif channel.project is None and event.project in (channel.readable or ()):
+                scoped.append(slot)
+        self._end(boards, "project_deleted", event.position)
+        self._end(scoped, "lifetime", event.position)
+
+    def _end(self, slots: list[Slot], reason: EndReason, until: int | None = None) -> None:
+        """until: as in Slot; a second end, whatever it is for, leaves nothing more to tell."""
         for slot in slots:
+            slot.until = until if slot.subscriber.ending is None else None
             slot.subscriber.end(reason)

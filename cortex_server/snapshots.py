@@ -18,6 +18,7 @@ from cortex_server.flights import Flights
 from cortex_server.store import ReadTx, Store
 
 CACHED_BOARDS = 32
+CACHED_BYTES = 128 * 2**20  # of all kept boards, each with its frame
 CACHED_OVERVIEWS = 1000
 
 
@@ -56,6 +57,12 @@ class Snapshots:
         head: who knows the newest position says so, and a kept state of it costs no transaction;
         its `floor` may then be outdated. Raises NotFound when there is no such project.
         """
+        while (found := self._board(project, ticket, head)) is None:
+            pass
+        return found
+
+    def _board(self, project: str, ticket: str | None, head: int | None) -> Snapshot | None:
+        """As `board`; None when another was building it and failed, or has just ended."""
         kept = self._boards.get((project, ticket))
         if kept and kept.head == head:
             self._boards.move_to_end((project, ticket))
@@ -73,7 +80,7 @@ class Snapshots:
                     (project, ticket, state), lambda: self._build(tx, state, project, ticket)
                 )
         # Without the transaction: while it waits it must not hold a connection.
-        return self._flights.share((project, ticket, state), lambda: self.board(project, ticket))
+        return self._flights.result((project, ticket, state))
 
     def _build(self, tx: ReadTx, state: log.LogState, project: str, ticket: str | None) -> Snapshot:
         found = project_rows.get(tx, project)
@@ -86,8 +93,9 @@ class Snapshots:
     def _keep(self, key: tuple[str, str | None], snapshot: Snapshot) -> Snapshot:
         self._boards[key] = snapshot
         self._boards.move_to_end(key)
-        while len(self._boards) > CACHED_BOARDS:
-            self._boards.popitem(last=False)
+        size = sum(2 * len(board.body) for board in self._boards.values())
+        while len(self._boards) > 1 and (len(self._boards) > CACHED_BOARDS or size > CACHED_BYTES):
+            size -= 2 * len(self._boards.popitem(last=False)[1].body)
         return snapshot
 
     def firehose(self, grant: Grant) -> Snapshot:

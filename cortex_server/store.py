@@ -17,6 +17,7 @@ from cortex_server.commits import Group, GroupCommit
 from cortex_server.db import postgres
 from cortex_server.db.engine import is_sqlite
 from cortex_server.db.faults import translated
+from cortex_server.errors import Unavailable
 from cortex_server.events import validate
 from cortex_server.events.objects import Actor
 from cortex_server.log import Draft
@@ -27,10 +28,12 @@ _log = structlog.get_logger(__name__)
 SYSTEM = Actor(kind="system", name="cortex")
 _SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 _WRITER_LOCK = 0x636F72746578  # "cortex": the PostgreSQL advisory lock of whoever writes
-# The others wait for it: a process that stands still in its turn loses its transaction.
+# The others wait for it: a process that stands still in its turn loses its transaction. The last
+# lock keeps out who wants the database for itself, as long as the transaction lasts; the lock that
+# the tailer holds goes with its connection, of which a writer hears nothing.
 _TAKE_TURN = text(
     "SELECT set_config('idle_in_transaction_session_timeout', '30000', true),"
-    " pg_advisory_xact_lock(:key)"
+    " pg_advisory_xact_lock(:key), pg_try_advisory_xact_lock_shared(:serving)"
 )
 
 
@@ -44,11 +47,16 @@ class ReadTx:
 
 @dataclass
 class WriteTx(ReadTx):
-    """One mutation. now: the time (text) of all that it stores; actor: who does it."""
+    """One mutation. now: the time (text) of all that it stores; actor: who does it.
+
+    after_commit: called in their order when it is on disk, and only then. What it reads before
+    may never be: others of its transaction wrote it.
+    """
 
     actor: Actor
     drafts: list[Draft] = field(default_factory=list)
     announcements: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    after_commit: list[Callable[[], None]] = field(default_factory=list)
 
     def emit(
         self, name: str, payload: BaseModel, project: str | None = None, ticket: str | None = None
@@ -121,6 +129,7 @@ class Store:
             yield tx
             group.drafts.extend(tx.drafts)
             group.announcements.extend(tx.announcements)
+            group.after.extend(tx.after_commit)
 
     def catch_up(self) -> None:
         """Publish what was committed and not published yet.
@@ -138,9 +147,15 @@ class Store:
                 done = page.done
 
     def _lock(self, conn: Connection) -> None:
-        """One writer at a time on PostgreSQL too: what it read stays true until it commits."""
-        if not is_sqlite(conn):
-            conn.execute(_TAKE_TURN, {"key": _WRITER_LOCK})
+        """One writer at a time on PostgreSQL too: what it read stays true until it commits.
+
+        Raises Unavailable while a program has the database for itself.
+        """
+        if is_sqlite(conn):
+            return
+        keys = {"key": _WRITER_LOCK, "serving": postgres.SERVING}
+        if not conn.execute(_TAKE_TURN, keys).one()[-1]:
+            raise Unavailable(postgres.TAKEN)
 
     def _append(self, group: Group) -> None:
         """Log what all the members have to tell: as late as possible, and in one go."""
@@ -158,6 +173,11 @@ class Store:
 
         The change is committed, so it must not fail now.
         """
+        for call in group.after:
+            try:
+                call()
+            except Exception:
+                _log.exception("after_commit_failed")
         try:
             if group.events:
                 self.tell(group)

@@ -14,6 +14,7 @@ from cortex_server.channels import Channel
 
 SLACK_S = 0.01  # an alarm may come so much too late
 EPHEMERAL_MAX = 128  # deltas held for one subscriber; the oldest go first, their readers see a hole
+EPHEMERAL_BYTES = 262_144  # and their bytes, but for the newest
 
 EndReason = Literal["lifetime", "drain", "overload", "revoked", "expired", "project_deleted"]
 
@@ -37,8 +38,8 @@ class Subscriber:
     """
 
     __slots__ = (
-        "_alarm", "_alarm_at", "_bytes", "_deltas", "_events", "_queue", "_waiter", "_wakeup",
-        "_woken", "ending", "gathering", "gone", "lagging", "max_bytes", "max_events",
+        "_alarm", "_alarm_at", "_bytes", "_delta_bytes", "_deltas", "_events", "_queue", "_waiter",
+        "_wakeup", "_woken", "ending", "gathering", "gone", "lagging", "max_bytes", "max_events",
     )  # fmt: skip
 
     def __init__(self, gathering: Gathering, max_events: int, max_bytes: int) -> None:
@@ -52,6 +53,7 @@ class Subscriber:
         self._events = 0
         self._bytes = 0
         self._deltas: deque[bytes] | None = None
+        self._delta_bytes = 0
         self._waiter: Any = None  # the greenlet in `wait`
         self._wakeup: Any = None  # the turn of the loop in which it goes on
         self._woken = False
@@ -89,8 +91,13 @@ class Subscriber:
 
     def offer_delta(self, frame: bytes) -> None:
         if self._deltas is None:
-            self._deltas = deque(maxlen=EPHEMERAL_MAX)
+            self._deltas = deque()
         self._deltas.append(frame)
+        self._delta_bytes += len(frame)
+        while len(self._deltas) > 1 and (
+            len(self._deltas) > EPHEMERAL_MAX or self._delta_bytes > EPHEMERAL_BYTES
+        ):
+            self._delta_bytes -= len(self._deltas.popleft())
         self.wake()
 
     def wake(self) -> None:
@@ -144,7 +151,7 @@ class Subscriber:
     def take_deltas(self) -> bytes:
         if self._deltas is None:
             return b""
-        frames, self._deltas = b"".join(self._deltas), None
+        frames, self._deltas, self._delta_bytes = b"".join(self._deltas), None, 0
         return frames
 
     @property
@@ -170,11 +177,7 @@ class Subscriber:
 
     def _resume(self) -> None:
         waiter, self._waiter = self._waiter, None
-        self._wakeup = get_hub().loop.run_callback(self._go_on, waiter)
-
-    def _go_on(self, waiter: Any) -> None:
-        self._wakeup = None
-        waiter.switch()
+        self._wakeup = get_hub().loop.run_callback(waiter.switch)
 
     def _set_alarm(self, timeout_s: float) -> None:
         """One timer for many waits: it is set anew only when it would ring too late."""

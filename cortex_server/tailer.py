@@ -5,6 +5,7 @@ is something to read, a slow poll finds what no notification told of. What canno
 comes as notifications with a payload: live text, and signals such as a revoked token.
 """
 
+import hashlib
 import random
 from collections.abc import Callable
 from typing import Any
@@ -34,6 +35,12 @@ SELECT position, type, project, seq, ticket, at, actor_kind, actor_name, payload
     FROM (SELECT * FROM events WHERE position > %s ORDER BY position LIMIT %s) AS page
 ) AS measured WHERE before < %s ORDER BY position
 """
+# What stands at a position: NULL when it was pruned. Not the payload itself, which may be large.
+_STANDING = """
+SELECT s.epoch, s.head,
+    e.type || ' ' || e.at || ' ' || encode(sha256(convert_to(e.payload, 'UTF8')), 'hex')
+FROM log_state s LEFT JOIN events e ON e.position = %s
+"""
 
 
 class HistoryChanged(Exception):
@@ -58,6 +65,7 @@ class Tailer:
         self._epoch = epoch
         self._publisher = publisher
         self._clock = clock
+        self._told: tuple[int, str | None] = (0, None)  # a position, and what stood there
         self._read_at = clock.monotonic()
         self._woken = Event()
         self._due = False
@@ -133,6 +141,8 @@ class Tailer:
         readable = gevent.get_hub().loop.io(connection.fileno(), _READ)
         try:
             while True:
+                while self._step(connection):
+                    pass  # an answer may have brought notifications along: nothing wakes for those
                 readable.start(self._woken.set)
                 self._woken.wait(POLL_S)
                 readable.stop()
@@ -140,8 +150,6 @@ class Tailer:
                 if self._clock.monotonic() - polled_at >= POLL_S:
                     polled_at = self._clock.monotonic()
                     self._poll(connection)
-                while self._step(connection):
-                    pass  # an answer may have brought notifications along: nothing wakes for those
         finally:
             readable.stop()
             readable.close()
@@ -179,6 +187,8 @@ class Tailer:
                 rows = connection.execute(_AFTER, arguments, prepare=True).fetchall()
             events = [LoggedEvent(self._epoch, *row) for row in rows]
             self._publisher.publish(events)
+            if events:
+                self._told = events[-1].position, _mark_of(events[-1])
             size = sum(len(event.payload) for event in events)
             done = len(events) < PAGE and size < PAGE_BYTES
         self._read_at = asked_at
@@ -186,15 +196,25 @@ class Tailer:
     def _check_history(self, connection: Any) -> None:
         """See that the log still is the one that was told of. Raises HistoryChanged.
 
-        When it ends before what was told, a standby without the last commits took over: positions
-        would be given a second time, so it gets a new epoch.
+        When a standby without the last commits took over, positions are given a second time: the
+        log ends before what was told, or has grown again and something else stands there. So it
+        gets a new epoch.
         """
         position = self._publisher.position
         with gevent.Timeout(ANSWER_S):
-            query = "SELECT epoch, head FROM log_state"
-            epoch, head = connection.execute(query, prepare=True).fetchone()
-            if epoch == self._epoch and head < position:
-                renew = "UPDATE log_state SET epoch = %s WHERE epoch = %s AND head < %s"
-                connection.execute(renew, (ids.new_epoch(), epoch, position))
-        if epoch != self._epoch or head < position:
+            answer = connection.execute(_STANDING, (position,), prepare=True)
+            epoch, head, stands = answer.fetchone()
+            known_at, stood = self._told
+            replaced = known_at == position and stood and stands and stood != stands
+            continues = head >= position and not replaced
+            if epoch == self._epoch and not continues:
+                renew = "UPDATE log_state SET epoch = %s WHERE epoch = %s"
+                connection.execute(renew, (ids.new_epoch(), epoch))
+        if epoch != self._epoch or not continues:
             raise HistoryChanged
+        self._told = position, stands
+
+
+def _mark_of(event: LoggedEvent) -> str:
+    """What `_STANDING` gives for it."""
+    return f"{event.type} {event.at} {hashlib.sha256(event.payload.encode()).hexdigest()}"

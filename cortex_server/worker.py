@@ -17,6 +17,7 @@ from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped
 from cortex_server import protocol
 
 IDLE_S = 0.5  # who has been silent for longer is not about to send a request
+LEFT_S = 2.0  # of the graceful timeout, for the last duties: then gunicorn's master kills
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,14 @@ class _Listener:
 
 @dataclass(slots=True)
 class _Connection:
-    """waiting_since: for a request, None while one is answered · requests: how many began."""
+    """waiting_since: for a request, None while one is answered · requests: how many began ·
+    abandoned: it was told to end, whatever it is doing.
+    """
 
     client: Any
     waiting_since: float | None = None
     requests: int = 0
+    abandoned: bool = False
 
 
 class CortexWorker(GeventWorker):
@@ -45,6 +49,7 @@ class CortexWorker(GeventWorker):
         super().__init__(*args, **named)
         self._connections: dict[Any, _Connection] = {}  # by greenlet
         self._listeners: dict[int, _Listener] = {}
+        self._give_up_at: float | None = None
 
     def init_process(self) -> None:
         gevent.config.track_greenlet_tree = False  # a kilobyte for each greenlet
@@ -54,7 +59,14 @@ class CortexWorker(GeventWorker):
         """Serve until told to stop; returns when the open streams have said goodbye too."""
         self._listeners = {id(sock): _Listener(sock.getsockname()) for sock in self.sockets}
         super().run()
-        self.wsgi.extensions["cortex"].streams.wait_until_empty(self.cfg.graceful_timeout)
+        self.wsgi.extensions["cortex"].streams.wait_until_empty(self.graceful_left_s())
+
+    def graceful_left_s(self) -> float:
+        """How long to go on with what was begun: the time runs from the first call on."""
+        whole = self.cfg.graceful_timeout
+        if self._give_up_at is None:
+            self._give_up_at = monotonic() + max(whole - LEFT_S, whole / 2)
+        return max(self._give_up_at - monotonic(), 0)
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection, also one that was accepted just before the listener was closed.
@@ -91,11 +103,22 @@ class CortexWorker(GeventWorker):
         silent_since = monotonic() - IDLE_S
         for connection in list(self._connections.values()):
             if connection.waiting_since is not None and connection.waiting_since < silent_since:
-                try:
-                    # gevent's own shutdown would raise in the reader
-                    connection.client._sock.shutdown(socket.SHUT_RD)
-                except OSError:
-                    pass  # it has gone by itself
+                _shut(connection.client, socket.SHUT_RD)
+
+    def abandon(self) -> None:
+        """End what the connections are doing: gunicorn would wait for it until it is killed."""
+        left = {g: c for g, c in self._connections.items() if not c.abandoned}
+        for connection in left.values():
+            connection.abandoned = True
+            _shut(connection.client, socket.SHUT_RDWR)  # it must not read a next request either
+        gevent.killall(list(left), block=False)
+
+
+def _shut(client: Any, how: int) -> None:
+    try:
+        client._sock.shutdown(how)  # gevent's own would raise in the reader
+    except OSError:
+        pass  # it has gone by itself
 
 
 class _NextRequest:

@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -53,9 +54,10 @@ def _take_lock(config: Config) -> None:
     path = config.database_path
     if path is None:
         PostgresLock(config.database_url).probe()
-    else:
-        _lock = DatabaseLock(path)
-        _lock.acquire(wait_s=config.graceful_s + 10)
+    elif _lock is None:  # a second try has it already
+        lock = DatabaseLock(path)
+        lock.acquire(wait_s=config.graceful_s + 10)
+        _lock = lock
 
 
 def _is_unreachable(error: Exception) -> bool:
@@ -74,7 +76,7 @@ def post_worker_init(worker: Any) -> None:
     services = services_of(worker)
     leads = _leadership(services)
     reconciler = Reconciler(services, leads.mine) if leads else Reconciler(services)
-    gevent.spawn(_reconcile, reconciler, services, worker)
+    gevent.spawn(_reconcile, reconciler, services, worker, leads)
     if services.tailer is not None:
         services.tailer.connected = reconciler.check_tokens_soon
         # gunicorn replaces this worker by one that begins with the new history.
@@ -107,10 +109,7 @@ def worker_exit(_server: Any, worker: Any) -> None:
     services = services_of(worker)
     reconciler = Reconciler(services)
     for duty in (reconciler.store_live_text, reconciler.store_last_used, reconciler.note_head):
-        try:
-            duty()
-        except Exception:
-            _log.exception("duty_failed", duty=duty.__name__)
+        _do(duty)
     if services.tailer is not None:
         services.tailer.stop()
     services.live.close()
@@ -124,10 +123,26 @@ def _leadership(services: Services) -> Leadership | None:
     return None if services.tailer is None else Leadership(services.config.database_url)
 
 
-def _reconcile(reconciler: Reconciler, services: Services, worker: Any) -> None:
+def _reconcile(
+    reconciler: Reconciler, services: Services, worker: Any, leads: Leadership | None
+) -> None:
+    """Do the duties; once the worker is told to stop, leave those of the leader to another one."""
     while worker.alive:
         reconciler.tick(services.clock.monotonic())
         gevent.sleep(TICK_S)
+    if leads:
+        leads.resign()
+        return
+    while True:  # until the process ends: text still comes, and a crash must not cost more of it
+        _do(reconciler.store_live_text)
+        gevent.sleep(TICK_S)
+
+
+def _do(duty: Callable[[], None]) -> None:
+    try:
+        duty()
+    except Exception:
+        _log.exception("duty_failed", duty=duty.__name__)
 
 
 def _drain_on_stop(services: Services, worker: Any) -> None:
@@ -140,6 +155,9 @@ def _drain_on_stop(services: Services, worker: Any) -> None:
         gevent.sleep(DRAIN_POLL_S)
     _log.info("draining", streams=len(services.streams))
     services.streams.drain()
-    while True:  # until the process ends: others may still come while gunicorn accepts
+    while worker.graceful_left_s():  # others may still come while gunicorn accepts
         worker.close_idle()
+        gevent.sleep(DRAIN_POLL_S)
+    while True:  # until the process ends
+        worker.abandon()
         gevent.sleep(DRAIN_POLL_S)

@@ -10,9 +10,8 @@ from cortex_server.api.fields import INT_MAX, Body, Name, PageQuery, RevisedBody
 from cortex_server.api.schemas import Applied, Length, StoredMessages
 from cortex_server.api.sessions import readable_session, writable_session
 from cortex_server.domains import messages
-from cortex_server.domains.deltas import Piece, joined
+from cortex_server.domains.deltas import Piece, append_all
 from cortex_server.domains.pages import Listing
-from cortex_server.errors import CortexError
 from cortex_server.events.objects import Message, MessageRole, MessageStatus, PartType
 
 routes = Routes("messages")
@@ -126,16 +125,12 @@ def deltas(call: Read) -> Applied:
     session = readable_session(call)
     call.grant.check_write(session.project, session.ticket)
     found: dict[str, Message] = {}
-    applied = 0
+
+    def append(piece: Piece) -> None:
+        if piece.message not in found:
+            found[piece.message] = messages.get(call.tx, session.id, piece.message)
+        message = found[piece.message]
+        call.services.live.append(message, piece.part, piece.offset, piece.text, call.tx.now)
+
     pieces = (Piece(d.message, d.part, d.offset, d.text) for d in call.body.deltas)
-    for piece in joined(pieces):
-        try:
-            if piece.message not in found:
-                found[piece.message] = messages.get(call.tx, session.id, piece.message)
-            message = found[piece.message]
-            call.services.live.append(message, piece.part, piece.offset, piece.text, call.tx.now)
-        except CortexError as error:
-            error.extra["applied"] = applied
-            raise
-        applied += piece.made_of
-    return Applied(applied=applied)
+    return Applied(applied=append_all(pieces, append))

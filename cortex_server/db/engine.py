@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
 from cortex_server.db import postgres
+from cortex_server.db.checkpoint import BACKSTOP_PAGES
 
 WRITES = "cortex_writes"  # execution option of a connection that is about to write
 
@@ -61,6 +62,7 @@ def _sqlite(database_url: str) -> Engine:
         # Measured with simulated power loss: NORMAL loses acknowledged commits in WAL, FULL none.
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA wal_autocheckpoint={BACKSTOP_PAGES}")
         cursor.close()
 
     @event.listens_for(engine, "begin")

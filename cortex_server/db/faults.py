@@ -78,7 +78,8 @@ def _is_lost(error: BaseException, original: Any) -> bool:
     if isinstance(original, sqlite3.Error):
         return isinstance(original, sqlite3.OperationalError)
     psycopg = sys.modules["psycopg"]
-    return isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
+    stood_still = psycopg.errors.IdleInTransactionSessionTimeout  # to psycopg an internal error
+    return isinstance(original, psycopg.OperationalError | psycopg.InterfaceError | stood_still)
 
 
 def _is_mistake(message: str) -> bool:

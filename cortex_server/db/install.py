@@ -11,7 +11,6 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from cortex_server.config import Config
 from cortex_server.db import epoch, migrate, parts, rows, seal, snapshot
 from cortex_server.db.alone import belong
 from cortex_server.db.backup import back_up
@@ -105,24 +104,24 @@ class Installation:
 
     def _into_postgres(self, part: Path, before: State) -> Path | None:
         target = self.target
-        kept = None
-        if target.revision() is not None and is_used(target):
+        kept, found = None, target.revision()
+        if found is not None and is_used(target):
             kept = back_up(target, None, self.directory, self.now, self.progress).path
-        if target.is_sealed():
-            seal.lift(target)
         engine = target.engine()
         try:
-            migrate.prepare(Config(data_dir=self.directory, database_url=target.url), engine)
-            part_place = Place(f"sqlite:///{part}", part)
-            with part_place.reading() as source:
+            with Place(f"sqlite:///{part}", part).reading() as source:
                 with engine.connect().execution_options(**{WRITES: True}) as conn:
-                    transaction = conn.begin()
+                    transaction = conn.begin()  # of all that changes there, the schema included
+                    if found is not None:
+                        seal.mark(conn, found)  # not sealed any more
+                    if found != OURS.head:
+                        migrate.upgrade_within(conn)
                     rows.transfer(source, conn, self.progress)
+                    with suppress(DBAPIError), conn.begin_nested():
+                        conn.exec_driver_sql("ANALYZE")  # or it would plan as for empty tables
                     with undisturbed():
                         self.last(before)
                         transaction.commit()
-            with suppress(DBAPIError), engine.begin() as conn:
-                conn.exec_driver_sql("ANALYZE")  # or it would plan as for empty tables at first
         finally:
             engine.dispose()
         return kept

@@ -94,21 +94,26 @@ def prepare(
 
 def upgrade(engine: Engine, migrations: Migrations = OURS, to: str = "head") -> None:
     """Run every migration that is due, in one transaction. to: the revision to end at."""
+    with engine.connect().execution_options(**{WRITES: True}) as conn:
+        _enforce_foreign_keys(conn, False)
+        try:
+            with conn.begin():
+                upgrade_within(conn, migrations, to)
+                _check_foreign_keys(conn)
+        finally:
+            _enforce_foreign_keys(conn, True)
+
+
+def upgrade_within(conn: Connection, migrations: Migrations = OURS, to: str = "head") -> None:
+    """The same in a transaction of the caller's, who commits it."""
     # Alembic costs a third of a second to import, and a current database does not need it.
     from alembic import command
     from alembic.config import Config as AlembicConfig
 
     settings = AlembicConfig()
     settings.set_main_option("script_location", str(migrations.scripts).replace("%", "%%"))
-    with engine.connect().execution_options(**{WRITES: True}) as conn:
-        _enforce_foreign_keys(conn, False)
-        try:
-            with conn.begin():
-                settings.attributes["connection"] = conn
-                command.upgrade(settings, to)
-                _check_foreign_keys(conn)
-        finally:
-            _enforce_foreign_keys(conn, True)
+    settings.attributes["connection"] = conn
+    command.upgrade(settings, to)
 
 
 def _cause(error: Exception) -> object:

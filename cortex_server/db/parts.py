@@ -1,10 +1,11 @@
 """Files that are being written: beside their place, private, and gone when they were given up.
 
-A part that a kill -9 or a power loss left behind is removed by the next one that is made there.
+A part that a kill -9 or a power loss left behind is removed by the next one of the same target.
 """
 
 import fcntl
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +23,7 @@ def part_of(target: Path) -> Iterator[Path]:
 
     Raises OSError.
     """
-    _sweep(target.parent)
+    _sweep(target)
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_SUFFIX}")
     descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -72,8 +73,10 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _sweep(directory: Path) -> None:
-    for part in directory.glob(f".*{_SUFFIX}"):
+def _sweep(target: Path) -> None:
+    """Remove parts of this target that nobody writes any more, and nothing of other programs."""
+    ours = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}{re.escape(_SUFFIX)}")
+    for part in [path for path in target.parent.iterdir() if ours.fullmatch(path.name)]:
         with suppress(OSError):
             descriptor = os.open(part, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:

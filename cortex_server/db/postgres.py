@@ -15,6 +15,8 @@ PAYLOAD_MAX = 7_900  # bytes; PostgreSQL takes fewer than 8,000
 SERVING = 0x636F7274657873  # "cortexs", an advisory lock: shared by all who serve
 LEADING = 0x636F727465786C  # "cortexl": of the one who does what is to be done once
 
+TAKEN = "A program has the database for itself, to restore or copy it; try again after that."
+
 _NOTIFY = text("SELECT pg_notify(:channel, :payload)")
 
 # Both ends notice within seconds when the other one is gone: the locks of a worker whose machine
@@ -29,21 +31,27 @@ _SERVER = (
 )
 
 
-def arguments(url: URL) -> dict[str, Any]:
-    """psycopg's arguments for every connection, beside those in the address, which win."""
+def arguments(url: URL, settings: str = "") -> dict[str, Any]:
+    """psycopg's arguments for every connection, beside those in the address, which win.
+
+    settings: of the server's for this connection, as `-c name=value`; these win over both.
+    """
     given = url.query.get("options", "")
     theirs = given if isinstance(given, str) else " ".join(given)
     ours = {name: value for name, value in _CLIENT.items() if name not in url.query}
-    return ours | {"options": f"{_SERVER} {theirs}".strip()}
+    return ours | {"options": f"{_SERVER} {theirs} {settings}".strip()}
 
 
-def connect(database_url: str) -> Any:
-    """A connection beside the pool, in autocommit. Raises psycopg.Error."""
+def connect(database_url: str, settings: str = "") -> Any:
+    """A connection beside the pool, in autocommit. Raises psycopg.Error.
+
+    settings: of the server's, as for `arguments`.
+    """
     import psycopg
 
     url = make_url(database_url)
     _, given = url.get_dialect()().create_connect_args(url)
-    return psycopg.connect(**{**given, **arguments(url)}, autocommit=True)
+    return psycopg.connect(**{**given, **arguments(url, settings)}, autocommit=True)
 
 
 def notify(conn: Connection, channel: str, payload: str = "") -> None:

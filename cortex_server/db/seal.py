@@ -26,7 +26,7 @@ def seal(place: Place, copied: State) -> None:
                         f"{place} was written to while it was copied. Nothing was changed; stop "
                         "whoever writes to it, and copy it again."
                     )
-                _mark(conn, SEALED + copied.revision)
+                mark(conn, SEALED + copied.revision)
     finally:
         engine.dispose()
 
@@ -44,7 +44,7 @@ def lift(place: Place) -> str:
     try:
         with told(f"{place} could not be unsealed"):
             with engine.connect().execution_options(**{WRITES: True}) as conn, conn.begin():
-                _mark(conn, revision)
+                mark(conn, revision)
                 conn.execute(text("UPDATE log_state SET epoch = :epoch"), {"epoch": renewed})
                 head = int(conn.execute(text("SELECT head FROM log_state")).scalar_one())
             epoch.record(place.path, renewed, head)
@@ -58,5 +58,6 @@ def _lock(conn: Connection) -> None:
         conn.execute(text("LOCK TABLE log_state IN EXCLUSIVE MODE"))
 
 
-def _mark(conn: Connection, revision: str) -> None:
+def mark(conn: Connection, revision: str) -> None:
+    """Write the revision, with a seal in front of it or without, in the caller's transaction."""
     conn.execute(text("UPDATE alembic_version SET version_num = :now"), {"now": revision})

@@ -5,11 +5,13 @@ text is here, in the memory of the only process, and a GET shows both. Where sev
 serve one database it is in `shared_text`.
 
 The stored row is the only evidence of what is safe: text leaves this place two flushes after it
-was written, when the row was seen with it. So a transaction that is rolled back loses nothing.
+was written, when the row was seen with it. A flush may see what others of its own transaction
+wrote, so it lets go of nothing before the commit: a transaction that fails loses nothing.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from cortex_server import log
@@ -74,9 +76,9 @@ class _Tail:
             return ""
         return self._joined()[stored - self.base :]
 
-    def stored(self, length: int) -> None:
-        """Let go of what the flush before found stored, and note what this one finds."""
-        cut = min(self.seen, length) - self.base
+    def stored(self, safe: int, length: int) -> None:
+        """Let go of what the flush before found stored, and note what this one found."""
+        cut = safe - self.base
         if cut > 0:
             self.pieces = [self._joined()[cut:]]
             self.base, self.size = self.base + cut, self.size - cut
@@ -160,9 +162,9 @@ class LiveText:
     def flush(self, tx: WriteTx, session: str | None = None, message: str | None = None) -> None:
         """Store the live text: of all messages, of one session's, or of one.
 
-        No event and no new revision: its readers had it as deltas. Forgets messages that are
-        gone, complete, or were put anew. Before `sessions.end` and `messages.put` call it in the
-        same transaction.
+        No event and no new revision: its readers had it as deltas. After the commit it forgets
+        messages that are gone, complete, or were put anew. Before `sessions.end` and
+        `messages.put` call it in the same transaction.
         """
         for key in list(self._live):
             if session in (None, key[0]) and message in (None, key[1]):
@@ -211,16 +213,25 @@ class LiveText:
         if live is None or self._live.get(key) is not live:
             return
         if stored is None or stored.revision != live.revision or stored.status != "streaming":
-            self.forget(*key)
+            tx.after_commit.append(partial(self._let_go, key, live))
             return
         merged = self.merge(stored)
         if merged.parts != stored.parts:
             messages.store_text(tx, merged)
-        for index, tail in list(live.tails.items()):
-            tail.stored(len(stored.parts[index].text))
-            if not tail.size:
-                del live.tails[index]
-        if not live.tails and self._live.get(key) is live:
+        for index, tail in live.tails.items():
+            length = len(stored.parts[index].text)
+            tx.after_commit.append(partial(tail.stored, min(tail.seen, length), length))
+        tx.after_commit.append(partial(self._tidy, key, live))
+
+    def _tidy(self, key: tuple[str, str], live: _Live) -> None:
+        """Drop the tails that hold nothing any more."""
+        live.tails = {index: tail for index, tail in live.tails.items() if tail.size}
+        if not live.tails:
+            self._let_go(key, live)
+
+    def _let_go(self, key: tuple[str, str], live: _Live) -> None:
+        """Forget this one, and not what came in its place meanwhile."""
+        if self._live.get(key) is live:
             self.forget(*key)
 
 

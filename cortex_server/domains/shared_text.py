@@ -6,8 +6,8 @@ takes it out of the table in the same transaction, so a reader sees each charact
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from time import monotonic
 from typing import Any
@@ -19,13 +19,21 @@ from cortex_server.db import postgres
 from cortex_server.db.engine import driver_of
 from cortex_server.db.faults import translated
 from cortex_server.domains import live, messages
-from cortex_server.errors import NotFound
+from cortex_server.errors import NotFound, Unavailable
 from cortex_server.events.objects import Message
 from cortex_server.store import ReadTx, WriteTx
 
 PIECE = 1_200  # code points in one notification: at most six bytes each, beside 500 of the rest
 IDLE_S = 1.0  # after which a connection is tried before it is used
+TURN_S = 3.0  # for the turn in this process, and as long again for the one among all
 _TURNS = 0x636C  # "cl", the first half of the advisory locks under which a message grows
+# A process that stands still with a lock keeps the others waiting: not for long, and it loses it.
+_SETTINGS = (
+    "-c synchronous_commit=off -c statement_timeout=10s"
+    f" -c lock_timeout={TURN_S:g}s -c idle_in_transaction_session_timeout=10s"
+)
+# The second keeps out who wants the database for itself.
+_TAKE_TURN = "SELECT pg_advisory_xact_lock(%s, hashtext(%s)), pg_try_advisory_xact_lock_shared(%s)"
 
 # Parts are a large value, which is read only when nothing of the part is in the table.
 _STATE = """
@@ -67,14 +75,8 @@ class SharedText:
         Raises what `LiveText.append` raises, and Unavailable when the database cannot be asked.
         """
         live.check_grows(message, part)
-        with self._turn, translated():
-            try:
-                with self._connected().transaction():
-                    return self._append(message, part, offset, text, at)
-            except BaseException:
-                if self._connection is not None and self._connection.closed:
-                    self.close()
-                raise
+        with self._asking() as connection, connection.transaction():
+            return self._append(message, part, offset, text, at)
 
     def shown(self, tx: ReadTx, found: Sequence[Message]) -> list[Message]:
         """The messages, all of one session, as their readers know them."""
@@ -87,9 +89,9 @@ class SharedText:
 
     def dirty(self) -> bool:
         """Whether there is anything to store."""
-        with self._turn, translated():
+        with self._asking() as connection:
             query = "SELECT EXISTS (SELECT FROM live_deltas)"
-            return bool(self._connected().execute(query).fetchone()[0])
+            return bool(connection.execute(query).fetchone()[0])
 
     def flush(self, tx: WriteTx, session: str | None = None, message: str | None = None) -> None:
         """Store the live text: of all messages, of one session's, or of one.
@@ -110,16 +112,36 @@ class SharedText:
         if connection is not None:
             connection.close()
 
+    @contextmanager
+    def _asking(self) -> Iterator[Any]:
+        """The connection, for one at a time. Raises Unavailable when it does not become free.
+
+        Whoever waits here may hold a connection of the pool, so nobody waits for long.
+        """
+        if not self._turn.acquire(timeout=TURN_S):
+            raise Unavailable("Live text waits for the database; try again shortly.")
+        try:
+            with translated():
+                yield self._connected()
+        finally:
+            self._close_unless_idle()
+            self._turn.release()
+
+    def _close_unless_idle(self) -> None:
+        """Make it anew after an interruption: an answer may be due that nobody will read."""
+        connection = self._connection
+        # 0 is IDLE of libpq; a connection that is closed or lost has another one
+        if connection is not None and connection.info.transaction_status != 0:
+            self.close()
+
     def _connected(self) -> Any:
         """The connection, in good order as far as that can be known."""
         if self._connection is not None and monotonic() - self._used_at > IDLE_S:
             with suppress(Exception):
                 self._connection.execute("SELECT 1")  # may have been lost in the meantime
-            if self._connection.closed:
-                self.close()
+            self._close_unless_idle()
         if self._connection is None:
-            self._connection = postgres.connect(self._database_url)
-            self._connection.execute("SET synchronous_commit = off")
+            self._connection = postgres.connect(self._database_url, _SETTINGS)
         self._used_at = monotonic()
         return self._connection
 
@@ -127,7 +149,8 @@ class SharedText:
         key = {"session": message.session, "message": message.id, "part": part}
         name = f"{message.session} {message.id}"
         # Two who append to one message take turns; each then sees what the other has committed.
-        self._run("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_TURNS, name))
+        if not self._run(_TAKE_TURN, (_TURNS, name, postgres.SERVING)).fetchone()[-1]:
+            raise Unavailable(postgres.TAKEN)
         state = self._run(_STATE, key).fetchone()
         if state is None:
             raise NotFound(f"There is no message {message.id} in session {message.session}.")
@@ -149,8 +172,11 @@ class SharedText:
 
 
 def event_of(payload: str) -> EphemeralEvent:
-    """The message.delta that a notification carries."""
-    return live.delta_event(**json.loads(payload))
+    """The message.delta that a notification carries. Raises ValueError for one that has none."""
+    values = json.loads(payload)
+    if not all(isinstance(values[name], str) for name in ("project", "ticket", "at")):
+        raise ValueError("not a delta")
+    return live.delta_event(**values)
 
 
 def _payloads(message: Message, part: int, offset: int, text: str, at: str) -> Iterable[str]:

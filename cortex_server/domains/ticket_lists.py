@@ -113,9 +113,9 @@ def _rows(tx: ReadTx, span: _Span, most: int) -> list[Any]:
     if not span.wanted.words or not is_sqlite(tx.conn):
         return list(tx.conn.execute(_page(_scans(tx, span, most), most)).all())
     found: list[Any] = []
-    for keys in _candidates(tx, span, most):
+    for part, keys in _candidates(tx, span, most):
         rest = most - len(found)
-        query = select(tickets).where(tickets.c.key.in_(keys), *_all_of(tx, span))
+        query = select(tickets).where(tickets.c.key.in_(keys), *_all_of(tx, part))
         ordered = query.order_by(*map(_held_back(tx), _ORDER))
         found += tx.conn.execute(ordered.limit(rest)).all()
         if len(found) >= most:
@@ -244,24 +244,26 @@ def _all_of(tx: ReadTx, span: _Span) -> Iterator[ColumnElement[bool]]:
     yield from _holding(tx, wanted.words)
 
 
-def _candidates(tx: ReadTx, span: _Span, most: int) -> Iterator[list[str]]:
+def _candidates(tx: ReadTx, span: _Span, most: int) -> Iterator[tuple[_Span, list[str]]]:
     """Keys of tickets that may match, in the order of the list, in batches that can be compared.
 
+    Each with the part of the span that it is for: only what lies there has not been named before.
     Two glances first, since the common searches end there: the tickets that the other filters
     name, and of all projects the tickets that hold the words, where they are few.
     """
     few = _first(tx, span, _FEW)
     if len(few) < _FEW:
-        yield [row.key for row in few]
+        yield span, [row.key for row in few]
         return
     rest = [span]
     if all(len(word) < ticket_words.TRIGRAM for word in span.wanted.words):
         # A letter or two are in many texts: often the first tickets fill the page.
-        yield [row.key for row in few]
+        yield span, [row.key for row in few]
         rest = _spans_after(span, few[-1])
     expression = ticket_words.expression(tx, span.wanted.words)
     for part in rest:
-        yield from _walk(tx, part) if expression is None else _by_index(tx, part, expression, most)
+        found = _walk(tx, part) if expression is None else _by_index(tx, part, expression, most)
+        yield from ((part, keys) for keys in found)
 
 
 def _by_index(tx: ReadTx, span: _Span, expression: str, most: int) -> Iterator[list[str]]:

@@ -7,7 +7,7 @@ some that do not. The caller compares their texts.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
-from itertools import count
+from itertools import count, product
 
 from sqlalchemy import text
 
@@ -127,14 +127,26 @@ def _forms(word: str) -> Iterable[str]:
     return dict.fromkeys([word.lower(), word])
 
 
+def _folded(word: str) -> set[str]:
+    """How the index may have a short word: it folds each character alone, some as Python does not.
+
+    A micro sign becomes the Greek letter, and a final sigma the other one.
+    """
+    return {
+        "".join(characters)
+        for form in _forms(word)
+        for characters in product(*({c, c.lower(), c.casefold()} for c in form[:TRIGRAM]))
+    }
+
+
 def _beginnings(tx: ReadTx, word: str) -> str | None:
     found: set[str] = set()
-    for form in _forms(word):
+    for form in _folded(word):
         given = {"first": form, "last": form + _LAST, "most": _BEGINNINGS_MAX + 1}
         found.update(tx.conn.scalars(_BEGINNINGS, given))
     if len(found) > _BEGINNINGS_MAX:
         return None
-    return _alternatives(map(_quoted, sorted(found) or [word + "\n\n"]))
+    return _alternatives(map(_quoted, sorted(found) or [word.ljust(TRIGRAM, "\n")]))
 
 
 def _growing(first: int) -> Iterator[int]:

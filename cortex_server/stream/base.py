@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from cortex_server import log
 from cortex_server.auth import Grant, is_living
 from cortex_server.clock import iso, parse_iso
-from cortex_server.domains import project_rows
+from cortex_server.domains import project_rows, tokens
 from cortex_server.errors import Unavailable
 from cortex_server.registry import Slot
 from cortex_server.services import Services
+from cortex_server.store import ReadTx
 from cortex_server.stream import frames
 from cortex_server.stream.request import StreamRequest
 from cortex_server.subscriber import Subscriber
@@ -33,6 +34,7 @@ class Stream(ABC):
         self.cause = "client_gone"
         self.cursor = 0
         self.subscriber: Subscriber | None = None
+        self.slot: Slot | None = None
         self._gone = False
         config, now = services.config, self.now()
         self.heartbeat_at = now + config.heartbeat_s
@@ -59,7 +61,7 @@ class Stream(ABC):
             yield frames.retry(wait_ms or 1) + frames.end(reason, True, wait_ms)
             return
         self.subscriber = self.services.bus.subscribe(self.request.channel(self.grant))
-        slot = Slot(self.grant.token_id, self.subscriber)
+        slot = self.slot = Slot(self.grant.token_id, self.subscriber)
         gauge = metrics.streams.labels(self.request.scope)
         registry.open(slot)
         gauge.inc()
@@ -99,18 +101,29 @@ class Stream(ABC):
                 subscriber.end("revoked")
             elif self.request.project and not project_rows.find(tx, self.request.project):
                 subscriber.end("project_deleted")
+            elif self.request.project is None and self._rights_changed(tx):
+                subscriber.end("lifetime")
+
+    def _rights_changed(self, tx: ReadTx) -> bool:
+        """Whether the token has forgotten a project since the request was checked."""
+        if self.grant.projects is None:
+            return False
+        return self.grant.projects != set(tokens.get(tx, self.grant.token_id).projects or ())
 
     def wait_s(self) -> float:
-        """How long nothing is due."""
+        """How long nothing is due. Who is ending waits for nothing but what is still to be told."""
+        if self.subscriber and self.subscriber.ending:
+            return self.heartbeat_at - self.now()
         return min(self.heartbeat_at, self.lifetime_at, self.expires_at) - self.now()
 
     def ending(self, subscriber: Subscriber) -> bool:
         """Whether the stream is over; notes the reason when a deadline has passed."""
         now = self.now()
-        if now >= self.expires_at:
-            subscriber.end("expired")
-        if now >= self.lifetime_at:
-            subscriber.end("lifetime")
+        if subscriber.ending is None:  # a second end would wake the one who asks, for ever
+            if now >= self.expires_at:
+                subscriber.end("expired")
+            elif now >= self.lifetime_at:
+                subscriber.end("lifetime")
         return self._gone or subscriber.ending is not None
 
     def hello(self, state: log.LogState, resumed: bool, event_id: str | None) -> bytes:

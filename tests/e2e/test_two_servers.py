@@ -4,11 +4,14 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import requests
 
+from cortex_server.db import postgres
+from cortex_server.domains import shared_text
 from tests.support.databases import empty_postgres
 from tests.support.postgres import execute, server_on
 from tests.support.server import Server, wait_for
@@ -201,6 +204,49 @@ def test_connections_that_the_database_ends_are_made_again(pair, url):
         wait_for(made, "it is taken", 5)
         assert stream.next("ticket.created").data["payload"]["title"] == "After"
         assert stream.next("heartbeat")
+
+
+def test_a_process_that_stands_still_with_a_message_stops_nobody_else(pair, url, message):
+    session = message.removeprefix("/sessions/").partition("/")[0]
+    body = {"part": 0, "offset": 0, "text": "x"}
+    with ThreadPoolExecutor(12) as threads, closing(postgres.connect(url)) as other:
+        with other.transaction():
+            name = f"{session} m1"
+            lock = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
+            other.execute(lock, (shared_text._TURNS, name))
+            began = time.monotonic()
+            posts = [
+                threads.submit(pair[n % 2].api, "POST", f"{message}/delta", json=body)
+                for n in range(12)
+            ]
+            assert {post.result().status_code for post in posts} == {503}
+            assert pair[0].api("GET", "/projects/CTX/board").ok
+            assert time.monotonic() - began < 9
+    append(pair[0], message, 0, "x")
+
+
+def test_nothing_is_taken_while_a_program_has_the_database_for_itself(pair, url):
+    """The servers have lost the connection that keeps it out, and nothing else."""
+    sharing = (
+        "SELECT pg_terminate_backend(pid) FROM pg_locks"
+        " WHERE locktype = 'advisory' AND mode = 'ShareLock'"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+
+    def post() -> int:
+        return pair[0].api("POST", "/projects/CTX/tickets", json={"title": "x"}).status_code
+
+    with closing(postgres.connect(url)) as program:
+
+        def has_it() -> bool:
+            execute(url, sharing)
+            return postgres.take_alone(program)
+
+        wait_for(has_it, "it is alone")
+        ((before,),) = execute(url, "SELECT head FROM log_state")
+        assert {post() for _ in range(6)} == {503}
+        assert execute(url, "SELECT head FROM log_state") == [(before,)]
+    wait_for(lambda: post() == 201, "they serve again", 10)
 
 
 def test_counts_of_all_workers_of_a_server_are_added_up(pair):

@@ -1,10 +1,14 @@
 """Stopping and reloading with 200 open streams, and what must never serve one file twice."""
 
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -110,6 +114,75 @@ def test_idle_connections_hold_up_neither_a_reload_nor_a_stop(board: Server):
         began = time.monotonic()
         board.stop()
         assert time.monotonic() - began < 4
+
+
+def stalled_stream(server: Server) -> socket.socket:
+    """A reader that takes nothing of its board, which its kernel has no room for."""
+    for title in "abc":
+        server.make("/projects/CTX/tickets", title=title, body="x" * 500_000)
+    sock = server.connect(rcvbuf=2048)
+    sock.sendall(request_head(server, "GET /events?project=CTX"))
+    wait_for(server.streams, "the stream is open")
+    return sock
+
+
+def stalled_upload(server: Server) -> socket.socket:
+    """A request of which only the beginning comes."""
+    sock = server.connect()
+    sock.sendall(request_head(server, "POST /api/projects", '{"key": "NEW", "name"', more=99))
+    return sock
+
+
+def request_head(server: Server, line: str, begun: str = "", more: int = 0) -> bytes:
+    """A request whose body has begun; so many bytes of it are to follow."""
+    fields = [f"{line} HTTP/1.1", f"Host: 127.0.0.1:{server.port}"]
+    fields += [f"Authorization: Bearer {server.token}", "Content-Type: application/json"]
+    fields += [f"Content-Length: {len(begun) + more}"] if begun else []
+    return ("\r\n".join(fields) + "\r\n\r\n" + begun).encode()
+
+
+@pytest.mark.parametrize("stalled", [stalled_stream, stalled_upload])
+def test_whoever_stalls_does_not_keep_a_stop_from_storing_what_is_in_memory(make_server, stalled):
+    board = make_server(graceful_s=4)
+    board.make("/projects", key="CTX", name="Cortex")
+    with stalled(board):
+        token = board.make("/tokens", name="t", role="read")
+        headers = {"Authorization": f"Bearer {token['secret']}"}
+        assert requests.get(board.url + "/api/projects", headers=headers, timeout=5).ok
+        began = time.monotonic()
+        board.stop()
+        took_s = time.monotonic() - began
+    assert took_s > 1.9, "it waited for the stalled one"
+    # noted in memory once a minute; else at the end
+    query = f"SELECT last_used_at FROM tokens WHERE id = '{token['id']}'"
+    assert query_one(board.database, query), "the worker had time for its last duties"
+
+
+def test_text_that_comes_while_a_worker_stops_is_stored_at_once(make_server):
+    board = make_server(graceful_s=60)
+    board.make("/projects", key="CTX", name="Cortex")
+    with stalled_stream(board):
+        session = board.make("/tickets/CTX-1/sessions", title="s")["id"]
+        part = {"type": "text", "text": "", "status": "streaming"}
+        message = {"role": "assistant", "parts": [part]}
+        path = f"/sessions/{session}/messages/m"
+        assert board.api("PUT", path, message).status_code == 201
+        body = '{"part": 0, "offset": 0, "text": "late"}'
+        with board.connect() as sock:
+            begun = request_head(board, f"POST /api{path}/delta", body[:-1], more=1)
+            sock.sendall(begun)
+            board.signal(signal.SIGTERM)
+            wait_for(lambda: board.logged("draining"), "it stops")
+            sock.sendall(b"}")
+            assert sock.recv(100).startswith(b"HTTP/1.1 202 ")
+        query = "SELECT parts FROM messages"
+        wait_for(lambda: "late" in query_one(board.database, query), "it is stored", 5)
+        assert board.process.poll() is None
+
+
+def query_one(database: Path, query: str) -> Any:
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(query).fetchone()[0]
 
 
 def run_second(server: Server, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:

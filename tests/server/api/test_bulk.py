@@ -2,6 +2,8 @@
 
 import pytest
 
+from cortex_server.domains.messages import TEXT_MAX
+
 
 @pytest.fixture
 def session(api):
@@ -40,6 +42,23 @@ def test_a_refused_delta_says_how_many_were_appended_before_it(api, session):
     assert answer.json["code"] == "offset_mismatch"
     assert (answer.json["applied"], answer.json["length"]) == (2, 2)
     assert text_of(api, session, "m") == "ab"
+
+
+def test_those_that_continue_each_other_are_appended_up_to_the_refused_one(api, session):
+    """They are joined first: what is refused then is more than the one that is too long."""
+    streaming(api, session, "m")
+    for offset in range(0, TEXT_MAX, TEXT_MAX // 4):
+        text = "x" * (TEXT_MAX // 4 - 4 * (offset == TEXT_MAX // 4 * 3))
+        assert api("POST", f"/sessions/{session}/deltas",
+                   json={"deltas": [delta("m", offset, text)]}).status_code == 202  # fmt: skip
+    full = TEXT_MAX - 4
+    pieces = [
+        delta("m", full, "a"), delta("m", full + 1, "b"),
+        delta("m", full + 2, "too long"), delta("m", full + 10, "d"),
+    ]  # fmt: skip
+    answer = api("POST", f"/sessions/{session}/deltas", json={"deltas": pieces})
+    assert (answer.status_code, answer.json["applied"]) == (413, 2)
+    assert text_of(api, session, "m")[full:] == "ab"
 
 
 def test_deltas_for_a_message_that_is_not_there(api, session):

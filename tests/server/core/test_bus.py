@@ -6,7 +6,7 @@ import pytest
 from cortex_server.bus import Bus
 from cortex_server.channels import Channel, EphemeralEvent
 from cortex_server.log import LoggedEvent
-from cortex_server.subscriber import EPHEMERAL_MAX
+from cortex_server.subscriber import EPHEMERAL_BYTES, EPHEMERAL_MAX
 
 
 class Counted:
@@ -290,6 +290,17 @@ def test_deltas_never_cause_lag_and_keep_the_newest(bus, counted):
     taken = subscriber.take_deltas().split(b";")[:-1]
     assert taken == [b"%d" % n for n in range(10, EPHEMERAL_MAX + 10)]
     assert subscriber.take_deltas() == b""
+
+
+def test_large_deltas_are_held_up_to_a_limit_of_bytes(bus):
+    subscriber = live(bus, deltas="*")
+    for number in range(10):
+        bus.publish_ephemeral(delta(frame=b"%d" % number + b"x" * 100_000))
+    held = subscriber.take_deltas()
+    assert len(held) <= EPHEMERAL_BYTES
+    assert held.startswith(b"8")
+    bus.publish_ephemeral(delta(frame=b"y" * (EPHEMERAL_BYTES + 1)))
+    assert len(subscriber.take_deltas()) == EPHEMERAL_BYTES + 1, "the newest is never dropped"
 
 
 def test_a_delta_ends_the_wait(bus):

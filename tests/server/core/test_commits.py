@@ -210,3 +210,56 @@ def test_positions_and_seqs_of_a_group_are_those_of_its_members_in_turn(store):
         assert log.state(tx.conn).head == 8
     order = [e.position for e in read_log(store).events]
     assert order == sorted(order) == list(range(1, 9))
+
+
+def test_what_is_to_follow_a_commit_follows_it_and_nothing_else(store):
+    seen = []
+
+    def then(name):
+        return lambda tx: tx.after_commit.append(lambda: seen.append((name, sorted(keys(store)))))
+
+    def fail(tx):
+        then("failed")(tx)
+        raise ValueError
+
+    def raising(tx):
+        tx.after_commit.append(lambda: 1 // 0)  # too late: the others are told all the same
+
+    together(
+        store,
+        lambda: create(store, "A", then("first")),
+        lambda: create(store, "B", fail),
+        lambda: create(store, "C", raising),
+        lambda: create(store, "D", then("second")),
+    )
+    assert [name for name, _ in seen] == ["first", "second"]
+    assert seen[0][1][0] == "A"
+    assert seen[1][1] == ["A", "C", "D"]
+
+
+def test_nothing_follows_a_commit_that_failed(sqlite_store):
+    seen = []
+
+    def refuse(_group):
+        raise StorageFull("The disk is full: nothing was stored.")
+
+    sqlite_store._commits._ending = refuse
+    with pytest.raises(StorageFull):
+        create(sqlite_store, "A", lambda tx: tx.after_commit.append(lambda: seen.append("A")))
+    assert seen == []
+
+
+def test_a_mutation_that_cannot_be_kept_tells_nothing(sqlite_store):
+    """Its savepoint was given its events already."""
+
+    def lose_savepoint(tx):
+        tx.conn.connection.driver_connection.execute("RELEASE SAVEPOINT mutation")
+        tx.conn.connection.driver_connection.execute("SAVEPOINT other")
+
+    done = together(
+        sqlite_store,
+        lambda: create(sqlite_store, "A"),
+        lambda: create(sqlite_store, "B", lose_savepoint),
+    )
+    assert isinstance(done[1], Exception)
+    assert len(read_log(sqlite_store).events) == len(keys(sqlite_store))

@@ -103,7 +103,6 @@ def test_postgresql_may_have_several_workers(load):
         ({"WEB_CONCURRENCY": "4"}, ["WEB_CONCURRENCY", "SQLite"]),
         ({"WEB_CONCURRENCY": "0"}, ["WEB_CONCURRENCY"]),
         ({"CORTEX_DATABASE_CONNECTIONS": "2"}, ["CORTEX_DATABASE_CONNECTIONS", "3 or more"]),
-        ({"CORTEX_MAX_STREAMS": "1000"}, ["CORTEX_MAX_STREAMS", "CORTEX_WORKER_CONNECTIONS"]),
         ({"CORTEX_DATABASE_URL": "mysql://root:hunter2@h/d"}, ["CORTEX_DATABASE_URL", "sqlite"]),
         ({"CORTEX_CONFIG": "/nowhere.toml"}, ["CORTEX_CONFIG", "/nowhere.toml"]),
     ],

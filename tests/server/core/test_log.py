@@ -258,6 +258,16 @@ def test_the_seq_of_a_deleted_project_goes_on_under_the_same_key(store, do, two)
     ]  # fmt: skip
 
 
+def test_the_same_holds_within_one_commit(store, do, two):
+    with store.write(ALICE) as tx:
+        draft(tx, "x.y", "b")
+        projects.delete(tx, projects.get(tx, "b"), None)
+        projects.create(tx, {"key": "B", "name": "again"})
+        draft(tx, "x.y", "B")
+    seqs = [(e.project, e.seq) for e in read_log(store, 2).events]
+    assert seqs == [("b", 2), ("b", 3), ("B", 4), ("B", 5)]
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [

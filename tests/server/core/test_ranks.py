@@ -1,6 +1,7 @@
 """Ranks: always room between two cards, and short for a long time."""
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -98,5 +99,5 @@ def test_spread_ranks_are_in_order_with_room_between_and_at_both_ends(count):
     assert found == sorted(set(found))
     assert len(found) == count
     edges = [None, *found, None]
-    for before, after in zip(edges, edges[1:], strict=False):
+    for before, after in pairwise(edges):
         assert len(between(before, after)) == 8

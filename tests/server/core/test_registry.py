@@ -1,12 +1,14 @@
 """The registry: how many streams, and which of them end when."""
 
 import gc
+from pathlib import Path
 
 import pytest
 
-from cortex_server import signals
+from cortex_server import app, signals
 from cortex_server.bus import Bus
 from cortex_server.channels import Channel
+from cortex_server.config import Config
 from cortex_server.domains import projects, tokens
 from cortex_server.metrics import Metrics
 from cortex_server.registry import Slot, StreamRegistry
@@ -76,3 +78,12 @@ def test_a_registry_that_is_gone_hears_nothing(store):
     del registry
     gc.collect()
     assert receivers() == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "allowed"), [(10**6, 500), (1000 + 256 + 500, 500), (1000 + 256 + 20, 20), (64, 1)]
+)
+def test_there_are_no_more_places_than_open_files_allow(monkeypatch, limit, allowed):
+    monkeypatch.setattr(app.resource, "getrlimit", lambda _kind: (limit, limit))
+    config = Config(data_dir=Path("/nonexistent"), max_streams=500, worker_connections=1000)
+    assert app._streams_max(config) == allowed

@@ -10,7 +10,7 @@ from cortex_server.bus import SHARE, WINDOW_MAX_S, WINDOW_S, Bus, window_s
 from cortex_server.channels import Channel
 from cortex_server.metrics import Metrics
 from cortex_server.recent import Recent
-from tests.server.core.test_bus import event, live, positions, take, turn
+from tests.server.core.test_bus import delta, event, live, positions, take, turn
 
 
 @pytest.fixture
@@ -51,6 +51,22 @@ def test_the_first_event_of_a_quiet_channel_does_not_wait_and_the_next_ones_are_
     assert batch.positions == list(range(2, 12))
     assert 0.1 < time.monotonic() - published_at < 2
     assert subscriber.idle
+
+
+def test_a_delta_does_not_overtake_the_events_before_it(bus):
+    bus.window_s = lambda took_s: 0.1
+    subscriber = live(bus, deltas="*")
+    bus.publish(event(1))
+    bus.publish_ephemeral(delta(frame=b"first"))
+    turn()
+    assert positions(subscriber.wait(0, 10**6)) == [1]
+    assert subscriber.take_deltas() == b"first"
+    bus.publish(event(2))
+    bus.publish_ephemeral(delta(frame=b"second"))
+    turn()
+    assert subscriber.take_deltas() == b"", "its event waits for the next round"
+    assert positions(subscriber.wait(5, 10**6)) == [2]
+    assert subscriber.take_deltas() == b"second"
 
 
 def test_a_transactions_events_come_in_one_round_however_many(bus):

@@ -9,6 +9,7 @@ from cortex_server.channels import Channel
 from cortex_server.errors import CursorExpired
 from cortex_server.flights import Flights
 from cortex_server.snapshots import Snapshots
+from tests.support.in_process import until
 from tests.support.stores import ALICE
 
 CTX = Channel(project="CTX")
@@ -134,6 +135,40 @@ def test_a_crowd_that_connects_at_once_costs_one_snapshot(live, monkeypatch):
     assert all(reader.names == ["hello", "state"] for reader in crowd)
     assert len({id(reader.chunks[1]) for reader in crowd}) == 1, "the same bytes for all"
     assert len(built) == 1
+
+
+def test_a_snapshot_that_fails_once_fails_for_one(live, monkeypatch):
+    live.project()
+    snapshots, go_on, built = live.services.snapshots, Event(), []
+    build = Snapshots._build
+
+    def fails_once(*values):
+        built.append(1)
+        if len(built) == 1:
+            go_on.wait()
+            raise ZeroDivisionError
+        return build(*values)
+
+    def tried():
+        try:
+            return snapshots.board("CTX")
+        except ZeroDivisionError:
+            return "failed"
+
+    monkeypatch.setattr(Snapshots, "_build", fails_once)
+    crowd = [gevent.spawn(tried) for _ in range(5)]
+    flights = snapshots._flights._ends
+    until(lambda: [end.linkcount() for end, _ in flights.values()] == [4], "the others to wait")
+    go_on.set()
+    gevent.joinall(crowd, 5)
+    found = [greenlet.value for greenlet in crowd]
+    assert found.count("failed") == 1
+    assert [getattr(board, "head", board) for board in found if board != "failed"] == [1] * 4
+    assert len(built) == 2
+    later = gevent.spawn(tried)
+    later.join(5)
+    assert later.value is not None
+    assert not flights
 
 
 # flights

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from cortex_server import log
+from cortex_server import snapshots as snapshots_module
 from cortex_server.domains import projects, reviews, sessions, settings, teams, tickets
 from cortex_server.errors import NotFound
 from cortex_server.snapshots import CACHED_BOARDS, Snapshots
@@ -110,6 +111,21 @@ def test_only_so_many_boards_are_kept(do, snapshots):
         snapshots.board("P0")
     assert snapshots.board("P0").body is kept
     assert len(snapshots._boards) == CACHED_BOARDS
+
+
+def test_kept_boards_are_bounded_by_their_bytes_and_the_newest_is_kept(do, snapshots, monkeypatch):
+    for key in ("A", "B", "C"):
+        do(projects.create, {"key": key, "name": "x"})
+    size = max(2 * len(snapshots.board(key).body) for key in ("A", "B", "C"))
+    monkeypatch.setattr(snapshots_module, "CACHED_BYTES", 2 * size)
+    large = do(projects.create, {"key": "D", "name": "x"})  # a new head: all are built again
+    for key in ("A", "B", "C"):
+        snapshots.board(key)
+    assert [key for key, _ in snapshots._boards] == ["B", "C"]
+    do(tickets.create, large, {"title": "x", "body": "x" * 2 * size})
+    kept = snapshots.board("D").body
+    assert [key for key, _ in snapshots._boards] == ["D"]
+    assert snapshots.board("D").body is kept
 
 
 def test_a_board_of_one_ticket_has_what_concerns_it(do, snapshots, project):

@@ -1,6 +1,7 @@
 """Transactions: all or nothing, told after the commit, in order, and to every receiver."""
 
 import sqlite3
+from contextlib import closing
 from types import SimpleNamespace
 
 import gevent
@@ -8,11 +9,12 @@ import pytest
 from sqlalchemy import text
 
 from cortex_server import commits, log, signals
-from cortex_server.db import faults
+from cortex_server.db import faults, postgres
 from cortex_server.domains import projects, teams, tickets
 from cortex_server.errors import NotFound, StorageFull, Unavailable
 from cortex_server.store import Store
 from tests.support.databases import empty_engine, fresh_sqlite, make_store
+from tests.support.in_process import until
 from tests.support.stores import ALICE, doing, read_log
 
 TYPES = ("team.created", "project.created", "project.deleted", "label.created", "ticket.created")
@@ -212,6 +214,21 @@ def test_who_stands_still_in_its_turn_does_not_stop_the_others_for_ever(clock):
         assert tx.conn.scalar(query) == "30s"
     with store.read() as tx:
         assert tx.conn.scalar(query) == "0"
+
+
+@pytest.mark.postgres
+def test_nobody_writes_while_a_program_has_the_database_for_itself(clock):
+    store = Store(empty_engine("postgres"), clock)
+    url = store.engine.url.render_as_string(hide_password=False)
+    with closing(postgres.connect(url)) as program:
+        with store.write(ALICE) as tx:
+            team(tx, "A")
+            assert not postgres.take_alone(program)  # no moment in between: it has begun
+        assert postgres.take_alone(program)
+        with pytest.raises(Unavailable, match="for itself"), store.write(ALICE) as tx:
+            team(tx, "B")
+    until(lambda: doing(store)(team, "C"), "it goes on")
+    assert [e.position for e in read_log(store).events] == [1, 2]
 
 
 def test_a_read_within_a_read_is_the_same_one(store):

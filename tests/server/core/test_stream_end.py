@@ -1,9 +1,13 @@
 """How a stream ends, what it says about coming back, and that it frees what it held."""
 
+import signal
+from contextlib import contextmanager
+
 import gevent
 import pytest
 
 from cortex_server.domains import projects, tickets, tokens
+from tests.support.in_process import until
 from tests.support.stores import ALICE
 
 
@@ -104,6 +108,110 @@ def test_a_deleted_project_ends_a_board_that_does_not_see_the_event(live):
     for reader in (filtered, agent):
         assert reader.settle().names == ["hello", "state", "end"]
         assert_end(reader, "project_deleted", False)
+
+
+def test_a_deadline_that_passes_before_the_deletion_is_told_does_not_stop_the_loop(live):
+    """The deletion waits for the next round, as under load, and the token expires in the meantime.
+
+    The round is a timer's: a stream that asked again and again without waiting would hold it up.
+    """
+    project = live.project()
+    reader = live.open("CTX", grant=live.grant(expires_in_s=60))
+    live.services.bus.window_s = lambda took_s: 0.1
+    project = live.do(projects.patch, project, {"name": "B"}, None)
+    reader.settle()
+    live.do(projects.delete, project, None)
+    gevent.sleep(0)
+    assert reader.stream.subscriber.gathering.waits
+    live.clock.advance(61 + 15)
+    reader.stream.subscriber.wake()
+    with stuck_loop_fails():
+        until(lambda: reader.ended, "it ends")
+    assert reader.of("project.deleted")
+    assert_end(reader, "project_deleted", False)
+
+
+@contextmanager
+def stuck_loop_fails():
+    """Interrupt what keeps the loop for seconds: no deadline of a greenlet's could."""
+
+    def interrupt(_number, frame):
+        pytest.fail(f"the loop stands still in {frame.f_code.co_name}")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.alarm(5)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+SCOPED = pytest.mark.parametrize("asked", [{}, {"dashboard": True}], ids=["firehose", "dashboard"])
+
+
+@SCOPED
+def test_a_tokens_rights_are_read_anew_when_its_project_is_deleted(live, asked):
+    project = live.project("A")
+    live.project("B")
+    scoped, other = live.grant("read", ["A", "B"]), live.grant("read", ["B"])
+    reader, kept = live.open(grant=scoped, **asked), live.open(grant=other, **asked)
+    board = live.open("B", grant=scoped)
+    live.do(projects.delete, project, None)
+    assert_end(reader.settle(), "lifetime", True)
+    assert not kept.settle().ended
+    assert not board.settle().ended
+
+
+def test_a_firehose_tells_the_deletion_and_nothing_of_what_gets_the_same_key(live):
+    project = live.project("A")
+    reader = live.open(grant=live.grant("read", ["A"]))
+    live.services.bus.window_s = lambda took_s: 0.1
+    project = live.do(projects.patch, project, {"name": "B"}, None)
+    reader.settle()
+    live.do(projects.delete, project, None)
+    live.ticket(live.project("A"), "secret")
+    assert reader.stream.subscriber.gathering.waits
+    until(lambda: reader.ended, "it ends")
+    assert reader.names[2:] == ["project.updated", "project.deleted", "end"]
+    assert_end(reader, "lifetime", True)
+
+
+@pytest.mark.parametrize("board", [True, False], ids=["board", "firehose"])
+def test_a_slow_reader_sees_nothing_of_what_gets_its_deleted_projects_key(make_live, board):
+    live = make_live(queue_size=2)
+    project = live.project()
+    asked = {"project": "CTX"} if board else {"grant": live.grant("read", ["CTX"])}
+    reader = live.open(**asked, slow=True)
+    for _ in range(4):
+        live.ticket(project)
+    reader.settle()
+    live.do(projects.delete, project, None)
+    live.ticket(live.project(), "secret")
+    assert reader.stream.subscriber.lagging
+    reader.go_on()
+    assert reader.names[2:] == ["ticket.created"] * 4 + ["project.deleted", "end"]
+
+
+def test_a_project_deleted_while_a_firehose_is_admitted_ends_it_at_once(live):
+    project = live.project()
+    grant, free = live.grant("read", ["CTX"]), live.grant("read")
+    endings = live.services.streams.endings
+    live.do(projects.delete, project, None)
+    late = live.open(grant=grant, endings=endings)
+    assert late.names == ["end"]
+    assert_end(late, "lifetime", True)
+    assert not live.open(grant=free, endings=endings).ended
+
+
+def test_a_drain_does_not_wait_until_a_deletion_is_told(live):
+    project = live.project()
+    reader = live.left_behind(project, 3)
+    live.do(projects.delete, project, None)
+    live.services.streams.drain()
+    reader.go_on()
+    assert not reader.of("project.deleted")
+    assert_end(reader, "project_deleted", False)
 
 
 def test_past_the_cap_a_stream_is_told_to_come_back(make_live):

@@ -179,6 +179,86 @@ def test_a_log_that_ends_before_what_was_told_gets_a_new_epoch(process, engine):
     assert after != before
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["published", "found at the start"])
+def test_a_log_that_has_grown_again_after_such_a_loss_gets_a_new_epoch_too(process, engine, known):
+    """The head alone does not tell: something else stands at the position that was told."""
+    one = process()
+    if known:
+        one.follow()
+    write_unnoticed(engine, 2)
+    if not known:
+        one = process().follow()
+    other = process().follow()
+    until(lambda: other.store.published == one.store.published == 2, "both know the log")
+    ((before,),) = execute(one.url, "SELECT epoch FROM log_state")
+    with engine.begin() as conn:
+        conn.exec_driver_sql("UPDATE events SET payload = '{\"x\":1}' WHERE position = 2")
+    until(lambda: one.restarts and other.restarts, "both ask for a restart")
+    ((after,),) = execute(one.url, "SELECT epoch FROM log_state")
+    assert after != before
+
+
+def test_a_log_that_is_pruned_to_its_end_goes_on(process, engine, monkeypatch):
+    monkeypatch.setattr(tailer, "POLL_S", 0.05)
+    one = process().follow()
+    write_unnoticed(engine, 2)
+    one.has(1, 2)
+    with engine.begin() as conn:
+        conn.exec_driver_sql("DELETE FROM events")
+        conn.exec_driver_sql("UPDATE log_state SET floor = head")
+    write_unnoticed(engine, 1)
+    one.has(1, 2, 3)
+    with engine.begin() as conn:
+        conn.exec_driver_sql("DELETE FROM events")
+        conn.exec_driver_sql("UPDATE log_state SET floor = head")
+    for _ in range(3):
+        before = one.tailer._read_at
+        until(lambda before=before: one.tailer._read_at > before, "it has checked it and gone on")
+    assert one.restarts == 0
+
+
+def test_what_is_notified_during_the_first_read_is_heard_at_once(process, engine, monkeypatch):
+    monkeypatch.setattr(tailer, "PAGE", 1)
+    monkeypatch.setattr(tailer, "POLL_S", 60)
+    one = process()
+    write_unnoticed(engine, 2)
+
+    def notify(_sender, event):
+        if event.position == 1:  # the answer with the second page brings it along
+            execute(one.url, "SELECT pg_notify(%s, %s)", postgres.DELTAS, "text")
+
+    signals.event("team.created").connect(notify, sender=one.store)
+    one.follow()
+    until(lambda: one.heard == [(postgres.DELTAS, "text")], "it is heard")
+
+
+def test_only_what_cortex_itself_would_notify_is_passed_on(engine, clock, tmp_path):
+    """Whoever may connect to the database may notify."""
+    url = engine.url.render_as_string(hide_password=False)
+    config = Config(data_dir=tmp_path, database_url=url)
+    live = InProcess(Store(engine, clock), clock, config)
+    revoked, others = [], []
+
+    def receive(_sender, **values):
+        revoked.append(values)
+
+    def receive_other(_sender, **values):
+        others.append(values)
+
+    signals.internal(signals.TOKEN_REVOKED).connect(receive, sender=live.store)
+    signals.internal("another").connect(receive_other, sender=live.store)
+    for payload in (
+        "", "1", "null", "[]", "{", "{}", '{"signal":"another"}', '{"signal":["another"]}',
+        '{"signal":"token-revoked"}', '{"signal":"token-revoked","token_id":7}',
+        '{"signal":"token-revoked","token_id":"t1"}',
+    ):  # fmt: skip
+        live.services.tailer.heard(postgres.COMMITS, payload)
+        live.services.tailer.heard(postgres.DELTAS, payload)
+    assert revoked == [{"token_id": "t1"}]
+    assert others == []
+    live.close()
+
+
 def test_it_is_stale_when_the_log_was_not_read_for_some_seconds(process, clock):
     one = process(clock)
     clock.advance(tailer.STALE_S)

@@ -184,9 +184,24 @@ def test_what_a_kill_left_behind_goes_and_what_is_being_written_stays(tmp_path):
     dead = tmp_path / ".backup.db.01234567.part"
     dead.touch()
     dead.with_name(dead.name + "-journal").touch()
-    with parts.part_of(tmp_path / "a.db") as first, parts.part_of(tmp_path / "b.db") as second:
+    ours = tmp_path / "backup.db"
+    with parts.part_of(ours) as first, parts.part_of(ours) as second:
         assert listed(tmp_path) == sorted([first.name, second.name])
     assert listed(tmp_path) == []
+
+
+def test_files_of_other_programs_stay_whatever_they_are_called(save, tmp_path):
+    theirs = [
+        ".thesis.iso.part", ".backup.db.part", ".backup.db.0123456g.part", ".backup.db.012.part",
+        ".thesis.01234567.part", ".backupxdb.01234567.part", ".my.backup.db.01234567.part",
+        "backup.db.01234567.part", ".backup.db.01234567.part.bak",
+    ]  # fmt: skip
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    for name in theirs:
+        (disk / name).write_text("precious")
+    made = save(disk).path.name
+    assert listed(disk) == sorted([*theirs, made])
 
 
 def test_several_at_once_do_not_disturb_each_other(source, tmp_path):

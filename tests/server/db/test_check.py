@@ -92,6 +92,17 @@ def test_a_missing_and_a_repeated_seq_are_found_together(place):
     assert any("have gaps" in what for what in problems(place))
 
 
+def test_a_project_made_again_in_another_case_goes_on_with_its_counter(place):
+    keys = ("Foo", "foo", "FOO")
+    for position, key in enumerate(keys, 1):
+        spoil(place, f"UPDATE events SET project = '{key}', seq = {position + 4} "
+              f"WHERE position = {position}")  # fmt: skip
+    spoil(place, "INSERT INTO project_counters (key, seq, tickets) VALUES ('foo', 7, 0)")
+    assert problems(place) == []
+    spoil(place, "UPDATE events SET seq = 4 WHERE position = 1")
+    assert problems(place) == ["Between 4 and 7 the seqs of project foo have gaps."]
+
+
 def test_pruned_and_empty_logs_are_whole(place):
     spoil(place, "DELETE FROM events WHERE position <= 2", "UPDATE log_state SET floor = 2")
     assert problems(place) == []

@@ -275,6 +275,38 @@ def test_an_interrupted_command_leaves_the_database_alone(large, command, number
     assert left == set()
 
 
+@pytest.mark.fault
+@pytest.mark.postgres
+def test_a_copy_that_is_interrupted_while_postgres_analyzes_changed_nothing(home):
+    with empty_postgres() as url:
+        engine = make_engine(url)
+        upgrade(engine)
+        with engine.begin() as conn:
+            conn.exec_driver_sql(
+                "CREATE FUNCTION hang(n integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS $$ "
+                "BEGIN IF current_query() LIKE 'ANALYZE%%' THEN PERFORM pg_sleep(60); END IF; "
+                "RETURN n; END $$"
+            )
+            conn.exec_driver_sql("CREATE INDEX ix_hang ON tickets (hang(number))")
+
+        def analyzes():
+            with engine.connect() as conn:
+                return conn.exec_driver_sql(
+                    "SELECT 1 FROM pg_stat_activity WHERE query = 'ANALYZE' AND state = 'active'"
+                ).scalar()
+
+        process = home.start("copy", home.path, url)
+        wait_for(analyzes, "it analyzes")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert err == "cortex: Interrupted; the database is as it was.\n"
+        assert not home.json("check")["sealed"]
+        with engine.connect() as conn:
+            assert conn.exec_driver_sql("SELECT head FROM log_state").scalar() == 0
+        engine.dispose()
+
+
 def _written(directory):
     sizes = [0]
     for part in directory.rglob(".*.part"):

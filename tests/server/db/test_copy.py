@@ -221,6 +221,52 @@ def test_a_row_that_is_lost_on_the_way_is_noticed(source, tmp_path):
 
 
 @pytest.mark.postgres
+def test_a_refused_copy_leaves_a_sealed_postgres_sealed_and_its_epoch(source, tmp_path):
+    with empty_postgres() as url:
+        target = place_of(url)
+        copied(source, target, tmp_path)
+        third = place_of(str(tmp_path / "third.db"))
+        copied(target, third, tmp_path)
+        before = content(url)
+        run(third.path, "UPDATE tickets SET title = 'a' || char(0) || 'b' WHERE number = 1")
+        with pytest.raises(DatabaseRefused, match="NUL"):
+            copied(third, target, tmp_path, replace=True)
+        assert target.is_sealed()
+        assert content(url) == before
+        run(third.path, "UPDATE tickets SET title = 'a' WHERE number = 1")
+        copied(third, target, tmp_path, replace=True)
+        assert start(target) == EPOCH
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("revision", [None, OURS.revisions[0]])
+def test_a_refused_copy_leaves_the_schema_of_postgres_as_it_was(source, tmp_path, revision):
+    run(source.path, "UPDATE tickets SET title = 'a' || char(0) || 'b' WHERE number = 1")
+    with empty_postgres() as url:
+        if revision:
+            engine = make_engine(url)
+            upgrade(engine, to=revision)
+            engine.dispose()
+        with pytest.raises(DatabaseRefused, match="NUL"):
+            copied(source, place_of(url), tmp_path)
+        assert place_of(url).revision() == revision
+        run(source.path, "UPDATE tickets SET title = 'a' WHERE number = 1")
+        copied(source, place_of(url), tmp_path)
+        assert start(place_of(url)) == EPOCH
+
+
+@pytest.mark.postgres
+def test_postgres_knows_from_the_first_moment_how_large_its_tables_are(source, tmp_path):
+    with empty_postgres() as url:
+        copied(source, place_of(url), tmp_path)
+        engine = make_engine(url)
+        with engine.connect() as conn:
+            known = text("SELECT reltuples FROM pg_class WHERE relname = 'tickets'")
+            assert conn.execute(known).scalar_one() == ROWS
+        engine.dispose()
+
+
+@pytest.mark.postgres
 def test_order_by_bytes_survives_in_postgres(source, tmp_path):
     ranks = ["a", "B", "Z", "_", "~", "aa", "Aa"]
     run(source.path, "DELETE FROM tickets WHERE number <> 0")

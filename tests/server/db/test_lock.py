@@ -3,14 +3,17 @@
 import json
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
 from cortex_server.db.lock import DatabaseLock
 from cortex_server.db.migrate import DatabaseRefused
+from tests.support.server import ROOT, wait_for
 
 HOLD = """
 import sys, pathlib
@@ -193,3 +196,26 @@ def test_a_lock_file_that_is_a_link_is_refused(database, locks, tmp_path):
     with pytest.raises(DatabaseRefused, match="cannot be opened"):
         locks().acquire(0)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_replacement_that_has_to_try_again_keeps_the_lock_that_it_has(tmp_path):
+    """Its first try fails after it got the lock: another program writes to the file."""
+    env = {
+        **os.environ, "XDG_DATA_HOME": str(tmp_path), "PYTHONPATH": str(ROOT),
+        "CORTEX_REPLACEMENT": "1", "CORTEX_GRACEFUL_S": "1",
+    }  # fmt: skip
+    command = [sys.executable, "-c", "from cortex_server import wsgi; wsgi.application()"]
+    subprocess.run(command, env=env, check=True, timeout=60)
+    database = tmp_path / "cortex" / "cortex.db"
+    log = tmp_path / "log"
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with log.open("wb") as out:
+            worker = subprocess.Popen(command, env=env, stdout=out, stderr=out)
+        try:
+            wait_for(lambda: b"waiting_for_database" in log.read_bytes(), "its first try fails")
+            other.execute("ROLLBACK")
+            assert worker.wait(timeout=60) == 0, log.read_text()
+        finally:
+            worker.kill()
+            worker.wait()

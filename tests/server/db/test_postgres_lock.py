@@ -1,11 +1,13 @@
 """Who may have a PostgreSQL database: any number of servers, or one program for itself."""
 
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from cortex_server import wsgi
 from cortex_server.db import postgres
 from cortex_server.db.engine import make_engine
 from cortex_server.db.leader import Leadership
@@ -66,6 +68,15 @@ def test_one_leads_until_it_resigns(url):
     assert not one.mine()
     for each in (one, other):
         each.resign()
+
+
+def test_a_worker_that_is_told_to_stop_leaves_the_office_at_once(url):
+    one, other = Leadership(url), Leadership(url)
+    wait_for(one.mine, "one leads")
+    stopping = SimpleNamespace(alive=False)
+    wsgi._reconcile(None, None, stopping, one)  # no duty is done any more
+    wait_for(other.mine, "the other leads")
+    other.resign()
 
 
 def test_who_loses_its_connection_no_longer_leads(url):

@@ -1,11 +1,14 @@
 """Deltas that continue each other become one."""
 
-from cortex_server.domains.deltas import JOINED_MAX, Piece, joined
+import pytest
+
+from cortex_server.domains.deltas import JOINED_MAX, Piece, append_all, joined
+from cortex_server.errors import TooLarge, Unavailable
 
 
 def test_neighbours_that_continue_each_other_are_one():
     pieces = [Piece("m", 0, 0, "Hel"), Piece("m", 0, 3, "lo"), Piece("m", 0, 5, "\U0001f600!")]
-    assert list(joined(pieces)) == [Piece("m", 0, 0, "Hello\U0001f600!", 3)]
+    assert list(joined(pieces)) == [Piece("m", 0, 0, "Hello\U0001f600!", tuple(pieces))]
 
 
 def test_another_message_part_or_offset_begins_a_new_one():
@@ -25,8 +28,34 @@ def test_none_becomes_too_large():
     found = list(joined(pieces))
     assert max(len(piece.text) for piece in found) <= JOINED_MAX
     assert "".join(piece.text for piece in found) == "x" * 50_000
-    assert sum(piece.made_of for piece in found) == 5
+    assert sum(len(piece.joins) or 1 for piece in found) == 5
 
 
 def test_nothing_is_nothing():
     assert list(joined([])) == []
+
+
+def test_what_is_refused_together_is_appended_one_by_one():
+    taken = []
+
+    def append(piece):
+        if "c" in piece.text:
+            raise TooLarge("x")
+        taken.append(piece.text)
+
+    pieces = [Piece("m", 0, n, letter) for n, letter in enumerate("abcd")]
+    with pytest.raises(TooLarge) as refused:
+        append_all([Piece("n", 0, 0, "x"), *pieces], append)
+    assert (taken, refused.value.extra["applied"]) == (["x", "a", "b"], 3)
+
+
+def test_what_may_have_been_appended_is_not_tried_again():
+    tried = []
+
+    def append(piece):
+        tried.append(piece.text)
+        raise Unavailable("x")
+
+    with pytest.raises(Unavailable) as refused:
+        append_all([Piece("m", 0, 0, "a"), Piece("m", 0, 1, "b")], append)
+    assert (tried, refused.value.extra["applied"]) == (["ab"], 0)

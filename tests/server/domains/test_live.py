@@ -2,11 +2,12 @@
 
 import json
 
+import gevent
 import pytest
 
 from cortex_server.domains import messages, sessions, tickets
 from cortex_server.domains.live import LiveText
-from cortex_server.errors import Conflict, NotFound, TooLarge, Unavailable
+from cortex_server.errors import Conflict, NotFound, StorageFull, TooLarge, Unavailable
 from tests.support.stores import ALICE
 
 
@@ -135,6 +136,57 @@ def test_a_rolled_back_flush_loses_nothing(live, store, do, message, stored):
         assert text_of(live.merge(stored())) == "Hello"
     do(live.flush)
     assert text_of(stored()) == "Hello"
+
+
+def together(store, *changes):
+    """Make changes that share a commit, which fails."""
+
+    def refuse(_group):
+        raise StorageFull("The disk is full: nothing was stored.")
+
+    def write(change):
+        with pytest.raises(StorageFull), store.write(ALICE) as tx:
+            change(tx)
+
+    ending, store._commits._ending = store._commits._ending, refuse
+    greenlets = [gevent.spawn(write, change) for change in changes]
+    gevent.joinall(greenlets, timeout=10, raise_error=True)
+    assert all(greenlet.successful() for greenlet in greenlets)
+    store._commits._ending = ending
+
+
+def test_flushes_that_share_a_failed_commit_lose_nothing(live, store, do, message, stored):
+    write(live, message, "lo")
+    together(store, live.flush, live.flush, live.flush, live.flush)
+    assert text_of(stored()) == "Hel"
+    assert text_of(live.merge(stored())) == "Hello"
+    do(live.flush)
+    assert text_of(stored()) == "Hello"
+
+
+@pytest.mark.parametrize("last", [{"type": "text", "text": "Bye"}, {"status": "complete"}])
+def test_a_put_that_fails_with_a_flush_loses_nothing(live, store, session, message, stored, last):
+    def put_flushed(tx):
+        live.flush(tx, session.id, "m1")
+        parts = [{"type": "thinking", "text": "done"}, streaming("Hello") | last]
+        messages.put(tx, session, "m1", {"role": "assistant", "parts": parts}, None)
+
+    write(live, message, "lo")
+    together(store, put_flushed, live.flush, live.flush)
+    assert (text_of(stored()), stored().revision) == ("Hel", 1)
+    assert text_of(live.merge(stored())) == "Hello"
+
+
+def test_text_that_comes_during_the_commit_stays(live, store, do, message, stored):
+    for _ in range(2):
+        with store.write(ALICE) as tx:
+            live.flush(tx)
+            tx.after_commit.insert(0, lambda: write(live, stored(), "!"))
+    assert text_of(live.merge(stored())) == "Hel!!"
+    for _ in range(3):
+        do(live.flush)
+    assert text_of(stored()) == "Hel!!"
+    assert not live.dirty()
 
 
 def test_the_end_of_a_session_keeps_its_live_text(live, store, session, message, stored, happened):

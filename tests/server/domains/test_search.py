@@ -1,6 +1,7 @@
 """Search: every word occurs in the title, the body or the key; the same on both databases."""
 
 import itertools
+import random
 
 import pytest
 
@@ -18,12 +19,13 @@ TEXTS = {
     "greek": "ΣΊΣΥΦΟΣ",
     "long": "start " + "filler " * 20_000 + "theveryend",
     "end": "it ends with xq",
+    "signs": "5 µs, 7 µß, ſo, ς and i\u0307i\u0307 too",
 }
 
 FOUND = [
     ('"hello"', ["quotes"]),
     ("hello", ["quotes"]),
-    ("AND", ["quotes", "marks", "emoji"]),
+    ("AND", ["quotes", "marks", "emoji", "signs"]),
     ("OR", ["quotes"]),
     ("NOT*", ["quotes"]),
     ("^first -minus col:on", ["quotes"]),
@@ -224,3 +226,74 @@ def test_the_index_of_sqlite_finds_the_same_after_it_was_tidied(store, many, fou
         merges += 1
     assert bool(merges) == is_sqlite(store.engine)
     assert found("number3", archived="any") == before != []
+
+
+@pytest.mark.parametrize("word", ["µ", "µs", "µß", "ς", "ſ", "ſo", "İİ"])
+def test_a_short_word_is_found_whose_letters_the_index_folds(many, texts, found, word):
+    assert found(word) == [texts["signs"]]
+
+
+@pytest.mark.parametrize("word", ["j", "qj", "QJ", "ßj", "İ"])
+def test_a_short_word_that_no_ticket_holds_is_not_found(many, found, word):
+    assert found(word) == found(word, project="ZED") == []
+
+
+LETTERS = 'abcÄäµ_%"\\'
+
+
+@pytest.fixture
+def crowd(store, monkeypatch):
+    """Tickets of short words in four projects, in the order of a list; all ways are taken."""
+    monkeypatch.setattr(ticket_lists, "_FEW", 25)
+    monkeypatch.setattr(ticket_lists, "_FIRST", 5)
+    monkeypatch.setattr(ticket_lists, "_MANY", 60)
+    monkeypatch.setattr(ticket_words, "_BEGINNINGS_MAX", 20)
+    chance = random.Random(1)
+    made = []
+    with store.write(SYSTEM) as tx:
+        for key in ("AA", "BB", "CC", "DD"):
+            project = projects.create(tx, {"key": key, "name": key})
+            for _ in range(100):
+                words = ("".join(chance.choices(LETTERS, k=chance.randint(1, 4))) for _ in range(3))
+                fields = {"title": " ".join(words), "body": chance.choice(["", "x", "ab"])}
+                ticket = tickets.create(tx, project, fields)
+                archived = chance.random() < 0.3
+                made.append(tickets.patch(tx, ticket, {"archived": archived}, None))
+    return made
+
+
+def folded(text, of_sqlite):
+    if of_sqlite:
+        return "".join(letter.lower() if letter.isascii() else letter for letter in text)
+    return text.lower()
+
+
+def test_random_searches_find_what_a_comparison_of_all_texts_finds(store, crowd, found):
+    of_sqlite = is_sqlite(store.engine)
+
+    def holds(ticket, word):
+        texts = [folded(text, of_sqlite) for text in (ticket.title, ticket.body, ticket.key)]
+        forms = (word.lower(), folded(word, of_sqlite))
+        return any(form in text for form in forms for text in texts)
+
+    chance = random.Random(2)
+    for _ in range(200):
+        words = [
+            "".join(chance.choices(LETTERS, k=chance.choice([1, 2, 2, 3])))
+            for _ in range(chance.choice([1, 1, 2]))
+        ]
+        wanted = {
+            "archived": chance.choice(["false", "true", "any"]),
+            "project": chance.choice([None, None, "AA", "CC"]),
+            "readable": chance.choice([None, None, frozenset(["AA", "CC", "DD"])]),
+        }
+        limit = chance.choice([7, 20, 200])
+        expected = [
+            ticket.key
+            for ticket in crowd
+            if wanted["archived"] in ("any", str(ticket.archived).lower())
+            and wanted["project"] in (None, ticket.project)
+            and (wanted["readable"] is None or ticket.project in wanted["readable"])
+            and all(holds(ticket, word) for word in words)
+        ]
+        assert found(" ".join(words), limit, **wanted) == expected, (words, wanted, limit)

@@ -1,6 +1,8 @@
 """Live text that several processes share: here two of them, on one PostgreSQL."""
 
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -13,6 +15,7 @@ from cortex_server.errors import Conflict, NotFound, TooLarge, Unavailable
 from cortex_server.store import Store
 from tests.support.databases import empty_engine
 from tests.support.postgres import execute
+from tests.support.server import ROOT
 from tests.support.stores import ALICE
 
 pytestmark = pytest.mark.postgres
@@ -250,3 +253,36 @@ def test_a_lost_connection_is_made_again(url, live, message, shown):
         live.append(message, 1, 5, "!")
     assert live.append(message, 1, 5, "!") == 6
     assert shown() == "Hello!"
+
+
+@pytest.mark.parametrize("scene", ["crowd", "standstill", "interruption"])
+def test_who_waits_or_stands_still_does_not_stop_the_others(url, message, scene, shown):
+    """In a process of its own: in this one, whoever waits for the database stops all."""
+    command = [sys.executable, "-m", "tests.support.patched_deltas", scene, url]
+    command.append(message.model_dump_json())
+    done = subprocess.run(
+        command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert shown() == ("Hel" if scene == "crowd" else "Hello")
+
+
+def test_the_limits_are_those_of_the_connection(live):
+    live.dirty()
+    names = ("lock_timeout", "idle_in_transaction_session_timeout", "synchronous_commit")
+    shown = [live._connection.execute(f"SHOW {name}").fetchone()[0] for name in names]
+    assert shown == ["3s", "10s", "off"]
+
+
+def test_nothing_grows_while_a_program_has_the_database_for_itself(url, live, message, shown):
+    with closing(postgres.connect(url)) as program:
+        assert postgres.take_alone(program)
+        with pytest.raises(Unavailable, match="for itself"):
+            live.append(message, 1, 3, "lo")
+    assert shown() == "Hel"
+
+
+@pytest.mark.parametrize("payload", ["", "[]", "{}", "null", '{"project": 1}', "not", "NaN"])
+def test_what_is_no_delta_is_no_event(live, url, message, payload):
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        shared_text.event_of(payload)
