@@ -139,9 +139,13 @@ def feed_bus(services: Services) -> Any:
     def receive(_sender: Store, event: LoggedEvent) -> None:
         services.bus.publish(event)
 
+    def flush(_sender: Store) -> None:
+        services.bus.flush()
+
     for name in EVENTS:
         signals.event(name).connect(receive, sender=services.store)
-    return receive
+    signals.internal(signals.PUBLISHED).connect(flush, sender=services.store)
+    return receive, flush
 
 
 class _Flask(Flask):

@@ -16,14 +16,32 @@ from cortex_server.log import LoggedEvent
 from cortex_server.recent import RECENT_BYTES, Recent
 from cortex_server.subscriber import Subscriber
 
-WINDOW_S = 0.005
+WINDOW_S = 0.01
 WINDOW_MAX_S = 1.0
-SHARE = 1.5  # fan-out takes at most about one part in so many of the core
+SHARE, SHARE_WHEN_BUSY = 1.5, 3  # fan-out takes at most about one part in so many of the core
+BUSY = 0.85  # of the core
+LOOK_S = 0.05
 
 
-def window_s(took_s: float) -> float:
+def window_s(took_s: float, share: float = SHARE) -> float:
     """How long after the beginning of a round the next one begins, by the CPU time it took."""
-    return min(max(WINDOW_S, SHARE * took_s), WINDOW_MAX_S)
+    return min(max(WINDOW_S, share * took_s), WINDOW_MAX_S)
+
+
+class Pace:
+    """How much of the core fan-out may take: less when there is hardly any of it left."""
+
+    def __init__(self) -> None:
+        self._looked_at, self._cpu_s = monotonic(), thread_time()
+        self._share: float = SHARE
+
+    def share(self) -> float:
+        now, cpu_s = monotonic(), thread_time()
+        if now - self._looked_at >= LOOK_S:
+            used = (cpu_s - self._cpu_s) / (now - self._looked_at)
+            self._share = SHARE_WHEN_BUSY if used > BUSY else SHARE
+            self._looked_at, self._cpu_s = now, cpu_s
+        return self._share
 
 
 class Observer(Protocol):
@@ -39,9 +57,10 @@ class Observer(Protocol):
 class Gathering:
     """The subscribers of one channel, and what was published for them since the last round.
 
-    A round joins that once and puts it into every queue. After a quiet time it comes with the next
-    turn of the loop, so a transaction's events are in one round. While events keep coming, the time
-    between two rounds grows with what a round takes, so with the subscribers and with the load.
+    A round joins that once and puts it into every queue. After a quiet time it comes as soon as all
+    that was committed together is published, so that is in one round. While events keep coming,
+    the time between two rounds grows with what a round takes, so with the subscribers, and with
+    the load.
     live: the members that do not lag; without any, nothing is gathered.
     """
 
@@ -106,7 +125,8 @@ class Gathering:
     def _end_round(self, begun_at: float, begun_cpu: float, published_at: float) -> None:
         self._planned = False
         # CPU time: what other programs take of the core must not slow this one down even more
-        self._next_round_at = begun_at + self._bus.window_s(thread_time() - begun_cpu)
+        took_s, share = thread_time() - begun_cpu, self._bus.pace.share()
+        self._next_round_at = begun_at + self._bus.window_s(took_s, share)
         self._bus.observer.written(monotonic() - published_at)
         if self._events:
             self._plan_round()
@@ -123,7 +143,7 @@ class Gathering:
         self._planned = True
         loop, wait_s = get_hub().loop, self._next_round_at - monotonic()
         if wait_s <= 0:
-            loop.run_callback(self.offer)
+            self._bus.due(self)
         else:
             self._timer = loop.timer(wait_s)
             self._timer.start(self.offer)
@@ -143,6 +163,8 @@ class Bus:
         self.max_bytes = max_bytes
         self.observer = observer
         self.window_s = window_s
+        self.pace = Pace()
+        self._due: list[Gathering] = []
         self._boards: dict[str, dict[Channel, Gathering]] = {}
         self._firehoses: dict[Channel, Gathering] = {}
 
@@ -195,6 +217,21 @@ class Bus:
             return False
         subscriber.go_live()
         return True
+
+    def due(self, gathering: Gathering) -> None:
+        """Let the round of a quiet channel come with `flush`, or else with the next loop turn."""
+        if not self._due:
+            get_hub().loop.run_callback(self.flush)
+        self._due.append(gathering)
+
+    def flush(self) -> None:
+        """Offer what quiet channels gathered: all events that belong together have been published.
+
+        So their readers are woken before whoever made the change, who has an answer to write.
+        """
+        due, self._due = self._due, []
+        for gathering in due:
+            gathering.offer()
 
     @property
     def channels(self) -> int:

@@ -32,3 +32,4 @@ class Publisher:
                 event.published_at = now
                 signals.send(signals.event(event.type), self._sender, event=event)
                 self.position = event.position
+        signals.send(signals.internal(signals.PUBLISHED), self._sender)

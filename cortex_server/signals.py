@@ -13,6 +13,7 @@ _events = Namespace()
 _internal = Namespace()
 _log = structlog.get_logger(__name__)
 
+PUBLISHED = "published"  # all that was committed together has been told; no keywords
 TOKEN_REVOKED = "token-revoked"  # noqa: S105 - a name; keyword: token_id
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 STREAMS_OF_A, STREAMS_OF_B = 1_000, 100
-WINDOW_S = 0.005  # the server's fan-out (cortex_server/bus.py): the time between two rounds of a
-SHARE = 3  # channel is at least WINDOW_S and SHARE times what the last round took
+WINDOW_S = 0.01  # the server's fan-out (cortex_server/bus.py): the time between two rounds of a
+SHARE = 1.5  # channel is at least WINDOW_S and SHARE times what the last round took
 WINDOW_MAX_S = 1.0
 GRIDS, GRID = 6, 8
 MIN_WAKE_US = 0.1

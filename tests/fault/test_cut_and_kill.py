@@ -84,7 +84,7 @@ def test_the_sdk_receives_exactly_the_log_through_cuts_in_the_middle_of_frames(
         followers = [
             stack.enter_context(Follower(server, url=proxy.url, **place)) for place in places
         ]
-        with writing(writers_for(server, changes=30)) as writers:
+        with writing(writers_for(server, changes=80)) as writers:
             cuts = 0
             while any(writer.is_alive() for writer in writers):
                 cuts += proxy.cut()

@@ -45,7 +45,7 @@ class InProcess:
         self.clock = clock
         self.store = store
         self.services = assemble(config, clock, store, epoch)
-        self.services.bus.window_s = lambda took_s: 0.0  # a round with each turn of the loop
+        self.services.bus.window_s = lambda took_s, share: 0.0  # a round with each turn of the loop
         self.readers: list[Reader] = []
         self._receiver = feed_bus(self.services)  # signals hold it weakly
 

@@ -46,7 +46,7 @@ def counted():
 @pytest.fixture
 def bus(counted):
     made = Bus(position=0, max_events=3, max_bytes=5000, observer=counted)
-    made.window_s = lambda took_s: 0.0
+    made.window_s = lambda took_s, share: 0.0
     return made
 
 

@@ -6,7 +6,16 @@ import gevent
 import pytest
 
 from cortex_server.batches import CHUNK_BYTES, Batch, batches
-from cortex_server.bus import SHARE, WINDOW_MAX_S, WINDOW_S, Bus, window_s
+from cortex_server.bus import (
+    LOOK_S,
+    SHARE,
+    SHARE_WHEN_BUSY,
+    WINDOW_MAX_S,
+    WINDOW_S,
+    Bus,
+    Pace,
+    window_s,
+)
 from cortex_server.channels import Channel
 from cortex_server.metrics import Metrics
 from cortex_server.recent import Recent
@@ -32,11 +41,21 @@ def spent(bus, position):
 def test_the_time_between_two_rounds_grows_with_what_a_round_takes():
     assert window_s(0) == window_s(WINDOW_S / SHARE) == WINDOW_S
     assert window_s(0.01) == pytest.approx(SHARE * 0.01)
+    assert window_s(0.01, SHARE_WHEN_BUSY) == pytest.approx(SHARE_WHEN_BUSY * 0.01)
     assert window_s(60) == WINDOW_MAX_S
 
 
+def test_fan_out_takes_less_of_a_core_that_is_in_full_use():
+    pace = Pace()
+    give_up = time.monotonic() + 10
+    while pace.share() != SHARE_WHEN_BUSY:
+        assert time.monotonic() < give_up
+    time.sleep(3 * LOOK_S)
+    assert pace.share() == SHARE
+
+
 def test_the_first_event_of_a_quiet_channel_does_not_wait_and_the_next_ones_are_joined(bus):
-    bus.window_s = lambda took_s: 0.2
+    bus.window_s = lambda took_s, share: 0.2
     subscriber = live(bus)
     bus.publish(event(1))
     turn()
@@ -54,7 +73,7 @@ def test_the_first_event_of_a_quiet_channel_does_not_wait_and_the_next_ones_are_
 
 
 def test_a_delta_does_not_overtake_the_events_before_it(bus):
-    bus.window_s = lambda took_s: 0.1
+    bus.window_s = lambda took_s, share: 0.1
     subscriber = live(bus, deltas="*")
     bus.publish(event(1))
     bus.publish_ephemeral(delta(frame=b"first"))
@@ -78,7 +97,7 @@ def test_a_transactions_events_come_in_one_round_however_many(bus):
 
 
 def test_another_channels_round_does_not_hold_up_a_quiet_one(bus):
-    bus.window_s = lambda took_s: 60.0
+    bus.window_s = lambda took_s, share: 60.0
     busy, quiet = live(bus, project="CTX"), live(bus, project="B")
     bus.publish(event(1))
     assert take(busy) == [1]
@@ -100,7 +119,7 @@ def test_all_members_of_a_channel_get_the_same_bytes(bus):
 
 def test_who_goes_live_while_events_are_gathered_has_read_them(bus):
     """Its cursor cuts the batch: what it read from the log does not come again."""
-    bus.window_s = lambda took_s: 0.05
+    bus.window_s = lambda took_s, share: 0.05
     early = live(bus)
     bus.publish(event(1))
     assert take(early) == [1]
@@ -150,7 +169,7 @@ def test_the_live_members_are_counted_right_whatever_happens(bus):
 
 
 def test_leaving_in_the_middle_of_a_round_disturbs_nobody(bus):
-    bus.window_s = lambda took_s: 0.02
+    bus.window_s = lambda took_s, share: 0.02
     kept = live(bus)
     spent(bus, 1)
     gone = live(bus)

@@ -117,7 +117,7 @@ def test_a_deadline_that_passes_before_the_deletion_is_told_does_not_stop_the_lo
     """
     project = live.project()
     reader = live.open("CTX", grant=live.grant(expires_in_s=60))
-    live.services.bus.window_s = lambda took_s: 0.1
+    live.services.bus.window_s = lambda took_s, share: 0.1
     project = live.do(projects.patch, project, {"name": "B"}, None)
     reader.settle()
     live.do(projects.delete, project, None)
@@ -166,7 +166,7 @@ def test_a_tokens_rights_are_read_anew_when_its_project_is_deleted(live, asked):
 def test_a_firehose_tells_the_deletion_and_nothing_of_what_gets_the_same_key(live):
     project = live.project("A")
     reader = live.open(grant=live.grant("read", ["A"]))
-    live.services.bus.window_s = lambda took_s: 0.1
+    live.services.bus.window_s = lambda took_s, share: 0.1
     project = live.do(projects.patch, project, {"name": "B"}, None)
     reader.settle()
     live.do(projects.delete, project, None)

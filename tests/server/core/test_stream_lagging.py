@@ -231,7 +231,7 @@ def test_the_store_catches_up_with_what_others_committed(live):
 
 
 def test_what_a_stream_has_read_is_cut_off_the_batch_that_was_gathered_meanwhile(live):
-    live.services.bus.window_s = lambda took_s: 0.1
+    live.services.bus.window_s = lambda took_s, share: 0.1
     project = live.project()
     early = live.open("CTX")
     live.ticket(project)
