@@ -35,7 +35,9 @@ def test_fan_out_costs_are_found_again_in_points_that_were_made_from_them():
 def test_a_round_joins_what_comes_in_its_window_and_a_long_round_has_a_long_one():
     assert costs.joined(0.001, 10, wake=10, delivery=0) == pytest.approx(1, abs=1e-4)
     assert costs.joined(1000, 10, wake=10, delivery=0) == pytest.approx(1 + 1000 * costs.WINDOW_S)
-    assert costs.joined(1000, 1000, wake=10, delivery=0) == pytest.approx(1 + 1000 * costs.SHARE * 0.01)
+    assert costs.joined(1000, 1000, wake=10, delivery=0) == pytest.approx(
+        1 + 1000 * costs.SHARE * 0.01
+    )
 
 
 def test_a_workers_core_is_the_sum_of_what_it_does():
@@ -43,7 +45,9 @@ def test_a_workers_core_is_the_sum_of_what_it_does():
     parts = capacity.worker_cpu(2, load, PRICES)
     assert parts["changes"] == pytest.approx(20 / 2 * 1000e-6)
     assert parts["following the log"] == pytest.approx(20 * 100e-6)
-    assert parts["deliveries"] == pytest.approx(20 * 100 / 2 * (10 / (1 + 2 * costs.WINDOW_S) + 1) * 1e-6)
+    assert parts["deliveries"] == pytest.approx(
+        20 * 100 / 2 * (10 / (1 + 2 * costs.WINDOW_S) + 1) * 1e-6
+    )
     assert parts["heartbeats"] == pytest.approx(1000 / 2 / 15 * 10e-6)
 
 
