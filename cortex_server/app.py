@@ -34,6 +34,7 @@ from cortex_server.stream.response import StreamGateway
 from cortex_server.tailer import Tailer
 
 STALE = "The database has not answered for some seconds; this heals by itself, try again."
+REQUESTS_KEPT = 1_000  # descriptors that streams leave to requests
 STALE_IS_FINE = ("/healthz", "/metrics")
 _log = structlog.get_logger(__name__)
 TOKEN_FILE = "token"  # noqa: S105
@@ -104,7 +105,7 @@ def assemble(config: Config, clock: Clock, store: Store, current_epoch: str) -> 
 def _streams_max(config: Config) -> int:
     """How many streams there may be: as many as asked for, as far as descriptors go."""
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    room = soft - config.worker_connections - OTHER_DESCRIPTORS
+    room = soft - min(config.worker_connections, REQUESTS_KEPT) - OTHER_DESCRIPTORS
     if soft == resource.RLIM_INFINITY or config.max_streams <= room:
         return config.max_streams
     _log.warning("few_descriptors", limit=soft, max_streams=config.max_streams, allowed=room)

@@ -32,13 +32,13 @@ class _Listener:
 
 @dataclass(slots=True)
 class _Connection:
-    """waiting_since: for a request, None while one is answered · turn: of the loop in which it last
-    began to wait for one · abandoned: it was told to end, whatever it is doing.
+    """waiting_since: for a request, None while one is answered · requests: how many began ·
+    abandoned: it was told to end, whatever it is doing.
     """
 
     client: Any
     waiting_since: float | None = None
-    turn: int = -1
+    requests: int = 0
     abandoned: bool = False
 
 
@@ -132,10 +132,9 @@ class _NextRequest:
         self._deadline = deadline
 
     def __enter__(self) -> None:
-        loop = gevent.get_hub().loop
-        if self._connection.turn == loop.iteration:  # not once since the last request
+        if self._connection.requests:
             gevent.sleep(0)
-        self._connection.turn = loop.iteration
+        self._connection.requests += 1
         self._connection.waiting_since = monotonic()
         self._deadline.__enter__()
 
