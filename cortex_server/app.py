@@ -127,7 +127,7 @@ def _feed_by(tailer: Tailer, store: Store, bus: Bus, streams: StreamRegistry) ->
                     signals.send(signals.internal(signals.TOKEN_REVOKED), store, token_id=token)
                 case _:
                     _log.warning("notification_refused", channel=channel)
-        except Exception:
+        except Exception:  # whatever was sent, the tailer must go on reading
             _log.exception("notification_failed", channel=channel)
 
     tailer.heard = hear

@@ -176,15 +176,16 @@ class GroupCommit:
                 with translated():
                     self._ending(group)
                     group.commit()
-            except Exception as error:
+            except Exception as error:  # also our own bugs: the members wait for an end
                 _log.exception("commit_failed")
                 group.rollback()
                 unknown = Unavailable("The commit failed: repeat it with its Idempotency-Key.")
                 group.end(error if isinstance(error, CortexError) else unknown)
                 return
+            # First of all: from here on it is on disk, whatever becomes of the connection.
+            self._committed(group)
+            group.end()
             if self._turn.linkcount():
                 self._kept = group.conn
             else:
                 group.conn.close()
-            self._committed(group)
-            group.end()
