@@ -10,18 +10,19 @@ from flask import Flask, Request, Response, request
 from werkzeug.routing import MapAdapter
 
 from cortex_server import __version__, api, signals
-from cortex_server.api import health, logins, pages, problems, security, serving, streams
-from cortex_server.api.answers import Compressor, ReadyResponse
+from cortex_server.api import health, logins, pages, problems, serving, streams
+from cortex_server.api.direct import Direct
+from cortex_server.api.gate import Gate
 from cortex_server.bus import Bus
 from cortex_server.clock import Clock, SystemClock
 from cortex_server.config import OTHER_DESCRIPTORS, Config
 from cortex_server.db import epoch, migrate, postgres
 from cortex_server.db.engine import is_sqlite, make_engine
+from cortex_server.db.time import DatabaseClock
 from cortex_server.domains import shared_text, tokens
 from cortex_server.domains.last_used import LastUsed
 from cortex_server.domains.live import Growing, LiveText
 from cortex_server.domains.shared_text import SharedText
-from cortex_server.errors import Unavailable
 from cortex_server.events import EVENTS
 from cortex_server.log import LoggedEvent
 from cortex_server.metrics import Metrics
@@ -33,12 +34,9 @@ from cortex_server.store import SYSTEM, Store
 from cortex_server.stream.response import StreamGateway
 from cortex_server.tailer import Tailer
 
-STALE = "The database has not answered for some seconds; this heals by itself, try again."
 REQUESTS_KEPT = 1_000  # descriptors that streams leave to requests
-STALE_IS_FINE = ("/healthz", "/metrics")
 _log = structlog.get_logger(__name__)
 TOKEN_FILE = "token"  # noqa: S105
-_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 def create_app(config: Config | None = None, clock: Clock | None = None) -> Flask:
@@ -48,7 +46,7 @@ def create_app(config: Config | None = None, clock: Clock | None = None) -> Flas
     use; the message says what to do.
     """
     config = config or Config.load(os.environ)
-    services = _services(config, clock or SystemClock())
+    services = _services(config, clock)
     with services.store.write(SYSTEM) as tx:
         tokens.ensure_local(tx, config.data_dir / TOKEN_FILE)
     app = _Flask("cortex_server", static_folder=None)
@@ -56,19 +54,26 @@ def create_app(config: Config | None = None, clock: Clock | None = None) -> Flas
     app.extensions["cortex"] = services
     app.extensions["cortex_receiver"] = feed_bus(services)
     problems.register(app)
-    _guard(app, services)
+    gate = Gate(services)
+    _guard(app, gate)
+    direct = Direct(app.wsgi_app, services, gate)
     for routes in api.ALL:
         app.register_blueprint(routes.blueprint(serving.serve))
+        for endpoint in routes.endpoints:
+            direct.add(endpoint)
     for module in (health, logins, pages, streams):
         app.register_blueprint(module.blueprint())
     # mypy takes a method for something that cannot be replaced; Flask documents just this
-    app.wsgi_app = StreamGateway(app.wsgi_app, config.stall_s)  # type: ignore[method-assign]
+    app.wsgi_app = StreamGateway(direct, config.stall_s)  # type: ignore[method-assign]
     return app
 
 
-def _services(config: Config, clock: Clock) -> Services:
+def _services(config: Config, clock: Clock | None) -> Services:
     engine = make_engine(config.database_url, config.database_connections)
     migrate.prepare(config, engine)
+    if clock is None:
+        own = SystemClock()
+        clock = own if is_sqlite(engine) else DatabaseClock(engine, own)
     current_epoch = epoch.check(engine, config.database_path)
     return assemble(config, clock, Store(engine, clock), current_epoch)
 
@@ -85,6 +90,7 @@ def assemble(config: Config, clock: Clock, store: Store, current_epoch: str) -> 
         live = SharedText(config.database_url)
         tailer = Tailer(config.database_url, current_epoch, store.publisher, clock)
         _feed_by(tailer, store, bus, streams)
+    store.store_text = live.flush
     return Services(
         config=config,
         clock=clock,
@@ -157,21 +163,13 @@ class _Flask(Flask):
         return self.url_map.bind("localhost", path_info=request.path, default_method=request.method)
 
 
-def _guard(app: Flask, services: Services) -> None:
-    """Check every request before it is routed, and finish every answer."""
-    compressor = Compressor()
+def _guard(app: Flask, gate: Gate) -> None:
+    """Check every request before Flask routes it, and finish every answer."""
 
     @app.before_request
     def check() -> None:
-        current: Request = request._get_current_object()  # type: ignore[attr-defined]
-        security.check_request(current, services.config.allowed_hosts)
-        if services.stale and request.path not in STALE_IS_FINE:
-            raise Unavailable(STALE)
+        gate.check(request._get_current_object())  # type: ignore[attr-defined]
 
     @app.after_request
     def finish(response: Response) -> Response:
-        current: Request = request._get_current_object()  # type: ignore[attr-defined]
-        method = current.method if current.method in _METHODS else "other"
-        services.metrics.answered(method, response.status_code)
-        compressor.apply(current, response)
-        return response if isinstance(response, ReadyResponse) else security.add_headers(response)
+        return gate.finish(request._get_current_object(), response)  # type: ignore[attr-defined]

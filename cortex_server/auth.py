@@ -25,7 +25,10 @@ _PROJECT_OF = Statement(select(tickets.c.project).where(tickets.c.key == bindpar
 
 @dataclass(frozen=True)
 class Grant:
-    """What a token allows. projects: keys, None for all · ticket: the only one, by key."""
+    """What a token allows. projects: keys, None for all · ticket: the only one, by key.
+
+    attempt: whose token it is; of the conversations on the ticket it changes that one's only.
+    """
 
     token_id: str
     role: Role
@@ -33,6 +36,7 @@ class Grant:
     projects: frozenset[str] | None
     ticket: str | None
     expires_at: str | None
+    attempt: str | None = None
 
     @property
     def is_admin(self) -> bool:
@@ -61,8 +65,13 @@ class Grant:
 
     def check_wide_write(self) -> None:
         """Allow creating or deleting teams and projects."""
-        if self.role not in ("write", "runner", "admin") or self.projects is not None:
+        if self.role not in ("write", "admin") or self.projects is not None:
             raise Forbidden("This needs a token with the role write or admin for all projects.")
+
+    def check_runner(self) -> None:
+        """Allow what runners do: claiming, and telling how attempts go."""
+        if self.role not in ("runner", "admin"):
+            raise Forbidden("This needs a token with the role runner or admin.")
 
     def check_admin(self) -> None:
         if not self.is_admin:
@@ -124,4 +133,5 @@ def grant_for(tx: ReadTx, secret: str) -> Grant:
         projects=projects,
         ticket=row.ticket,
         expires_at=row.expires_at,
+        attempt=row.attempt,
     )

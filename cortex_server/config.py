@@ -12,6 +12,8 @@ from typing import Any
 
 import platformdirs
 
+from cortex_server import outgoing
+
 OTHER_DESCRIPTORS = 256  # beside connections and streams: database, log, listeners
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
@@ -31,6 +33,7 @@ class Config:
     allow_remote: bool = False
     allowed_hosts: tuple[str, ...] = ()
     heartbeat_s: float = 15.0
+    lease_s: float = 30.0
     stream_max_s: float = 1800.0
     stall_s: float = 30.0
     retry_ms: int = 1500
@@ -47,6 +50,7 @@ class Config:
     log_level: str = "info"
     log_retention_days: float = 90.0
     log_retention_events: int = 10_000_000
+    trigger_private_addresses: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> "Config":
@@ -77,6 +81,12 @@ class Config:
             raise ConfigError(
                 f"CORTEX_LOG_LEVEL is {self.log_level!r}: it takes {', '.join(LOG_LEVELS)}."
             )
+        try:
+            outgoing.networks(self.trigger_private_addresses)
+        except ValueError as error:
+            raise ConfigError(
+                f"CORTEX_TRIGGER_PRIVATE_ADDRESSES: {error}; it takes networks like 10.0.0.0/8."
+            ) from None
         if not self.is_sqlite and not self.database_url.startswith("postgresql+psycopg://"):
             raise ConfigError(
                 "CORTEX_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://; "

@@ -6,8 +6,8 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, bindparam, delete, select, union_all, update
@@ -28,7 +28,7 @@ class LogState:
     floor: int
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Draft:
     """An event before it has a position. project: its key as written, or "" for none."""
 
@@ -41,7 +41,7 @@ class Draft:
     payload: str
 
 
-@dataclass
+@dataclass(slots=True)
 class LoggedEvent:
     """An event as it stands in the log; `payload` is JSON text.
 
@@ -59,6 +59,7 @@ class LoggedEvent:
     actor_name: str
     payload: str
     published_at: float = 0.0
+    _frame: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     @property
     def id(self) -> str:
@@ -67,22 +68,32 @@ class LoggedEvent:
     @property
     def data(self) -> str:
         """The value of the frame's `data:` line: one line of ASCII JSON."""
-        head = [
-            self.id, self.type, self.project or None, self.seq, self.ticket, self.at,
-            self.actor_kind, self.actor_name,
-        ]  # fmt: skip
-        return _DATA % (*map(_ENCODER.encode, head), self.payload)
+        seq = "null" if self.seq is None else self.seq
+        before, after = _around(
+            self.type, self.project or None, self.ticket, self.at, self.actor_kind, self.actor_name
+        )
+        return f'{{"id":"{self.id}",{before},"seq":{seq},{after},"payload":{self.payload}}}'
 
-    @cached_property
+    @property
     def frame(self) -> bytes:
         """The event as a server-sent event, encoded once for all subscribers."""
-        return f"id: {self.id}\nevent: {self.type}\ndata: {self.data}\n\n".encode()
+        if not self._frame:
+            text = f"id: {self.id}\nevent: {self.type}\ndata: {self.data}\n\n"
+            self._frame = text.encode()
+        return self._frame
 
 
-_DATA = (
-    '{"id":%s,"type":%s,"project":%s,"seq":%s,"ticket":%s,"at":%s,'
-    '"actor":{"kind":%s,"name":%s},"payload":%s}'
-)
+@lru_cache(64)
+def _around(
+    kind: str, project: str | None, ticket: str | None, at: str, actor_kind: str, actor_name: str
+) -> tuple[str, str]:
+    """What stands before and behind the seq: all events of a mutation have most of it in common."""
+    actor = {"kind": actor_kind, "name": actor_name}
+    before = encode({"type": kind, "project": project})
+    after = encode({"ticket": ticket, "at": at, "actor": actor})
+    return before[1:-1], after[1:-1]
+
+
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
@@ -150,8 +161,12 @@ def append(conn: Connection, drafts: Sequence[Draft]) -> list[LoggedEvent]:
                 draft.actor_kind, draft.actor_name, draft.payload,
             )
         )  # fmt: skip
-    insertion(events).run_many(conn, map(vars, logged))
+    insertion(events).run_many(conn, map(_row, logged))
     return logged
+
+
+def _row(event: LoggedEvent) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in _NAMES}
 
 
 def after(
@@ -211,6 +226,7 @@ def seq_of(conn: Connection, project: str) -> int:
 
 
 _COLUMNS = list(events.c)
+_NAMES = [column.key for column in _COLUMNS]
 _ROW_BY_ROW = {"stream_results": True, "max_row_buffer": 20}
 
 

@@ -1,6 +1,8 @@
 """Telling of what was committed: one signal an event, in strict position order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from cortex_server import signals
@@ -27,9 +29,14 @@ class Publisher:
     def publish(self, events: Sequence[LoggedEvent]) -> None:
         """Send a signal for each event that was not published yet. Never raises, never switches."""
         now = self._clock.monotonic()
+        for kind, run in groupby(events, attrgetter("type")):
+            signals.send_each(signals.event(kind), self._sender, self._told(run, now))
+        signals.send(signals.internal(signals.PUBLISHED), self._sender)
+
+    def _told(self, events: Iterable[LoggedEvent], now: float) -> Iterator[dict[str, Any]]:
+        """Those that were not published yet; each counts as published once it was told."""
         for event in events:
             if event.position > self.position:
                 event.published_at = now
-                signals.send(signals.event(event.type), self._sender, event=event)
+                yield {"event": event}
                 self.position = event.position
-        signals.send(signals.internal(signals.PUBLISHED), self._sender)

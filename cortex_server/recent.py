@@ -7,7 +7,7 @@ from itertools import islice
 from cortex_server.log import LoggedEvent
 
 RECENT_BYTES = 8_388_608
-_EVENT_BYTES = 1_200  # of an event's own objects; its payload may be held twice, encoded and not
+_EVENT_BYTES = 600  # of an event's own objects; its payload may be held twice, encoded and not
 
 
 class Recent:

@@ -4,6 +4,7 @@ The sender is the store that committed; receivers of an event's signal get the k
 Receivers connect for one sender, so that several applications in a process do not mix.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
@@ -29,11 +30,16 @@ def internal(name: str) -> Signal:
 
 def send(signal: Signal, sender: Any, **values: Any) -> None:
     """Call every receiver, also after one has raised: blinker's own send would skip the rest."""
-    if not signal.receivers:
-        return
-    for receiver in list(signal.receivers_for(sender)):
-        try:
-            receiver(sender, **values)
-        except Exception:
-            # The change is committed: a receiver's fault must not look like a failed change.
-            _log.exception("signal_receiver_failed", signal=getattr(signal, "name", ""))
+    send_each(signal, sender, (values,))
+
+
+def send_each(signal: Signal, sender: Any, all_values: Iterable[dict[str, Any]]) -> None:
+    """The same several times in a row; the receivers are looked up once. Takes all values."""
+    receivers = list(signal.receivers_for(sender)) if signal.receivers else []
+    for values in all_values:
+        for receiver in receivers:
+            try:
+                receiver(sender, **values)
+            except Exception:
+                # The change is committed: a receiver's fault must not look like a failed change.
+                _log.exception("signal_receiver_failed", signal=getattr(signal, "name", ""))

@@ -4,16 +4,19 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+from zlib import crc32
 
-from sqlalchemy import bindparam, func, literal_column, select
+from sqlalchemy import select
 
 from cortex_server import log
 from cortex_server.auth import Grant
+from cortex_server.clock import iso
 from cortex_server.db import schema
 from cortex_server.db.statements import Statement
-from cortex_server.domains import arrivals, boards, project_rows, settings
-from cortex_server.domains.sessions import ACTIVE
+from cortex_server.domains import board_work, boards, overviews, project_rows, runners
+from cortex_server.domains.overviews import Overview
 from cortex_server.events.objects import Project, Wire
+from cortex_server.events.work import Runner
 from cortex_server.flights import Flights
 from cortex_server.store import ReadTx, Store
 
@@ -24,22 +27,52 @@ CACHED_OVERVIEWS = 1000
 
 @dataclass(frozen=True)
 class Snapshot:
-    """body: the JSON of the state at `head`, as bytes · seq: of the project, None for several."""
+    """body: the JSON of the state at `head`, as bytes · seq: of the project, None for several.
+
+    statuses: of each recent attempt its ticket and its frame · until: what is shown of attempts is
+    true until then, None: until something happens.
+    """
 
     epoch: str
     head: int
     floor: int
     seq: int | None
     body: bytes
+    statuses: tuple[tuple[str, bytes], ...] = ()
+    until: str | None = None
 
     @property
     def id(self) -> str:
         return f"{self.epoch}.{self.head}"
 
     @cached_property
+    def tag(self) -> str:
+        """Stands for these very bytes: leases run out, and days pass, without an event."""
+        return f"{self.id}.{crc32(self.body):08x}" if self.statuses else self.id
+
+    @cached_property
+    def all_statuses(self) -> bytes:
+        """The frames of all recent attempts, joined once."""
+        return b"".join(frame for _, frame in self.statuses)
+
+    def statuses_of(self, ticket: str | None) -> bytes:
+        """The frames of all recent attempts, or of those on one ticket."""
+        if ticket is None:
+            return self.all_statuses
+        return b"".join(frame for of, frame in self.statuses if of == ticket)
+
+    @cached_property
     def frame(self) -> bytes:
         """The event `state`, joined once for all streams that begin with it."""
         return b"id: %s\nevent: state\ndata: %s\n\n" % (self.id.encode(), self.body)
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """until: a lease runs out then, and what is shown of attempts is to be read again."""
+
+    body: dict[str, Any]
+    until: str | None
 
 
 class Snapshots:
@@ -49,7 +82,7 @@ class Snapshots:
         self._store = store
         self._flights: Flights[Snapshot] = Flights()
         self._boards: OrderedDict[tuple[str, str | None], Snapshot] = OrderedDict()
-        self._overviews: dict[str, tuple[tuple[int, str], dict[str, Any]]] = {}
+        self._overviews: dict[str, tuple[tuple[int, str], Overview]] = {}
 
     def board(self, project: str, ticket: str | None = None, head: int | None = None) -> Snapshot:
         """The board of a project, or only what concerns one ticket of it.
@@ -64,13 +97,14 @@ class Snapshots:
     def _board(self, project: str, ticket: str | None, head: int | None) -> Snapshot | None:
         """As `board`; None when another was building it and failed, or has just ended."""
         kept = self._boards.get((project, ticket))
-        if kept and kept.head == head:
+        if kept and kept.head == head and self._holds(kept):
             self._boards.move_to_end((project, ticket))
             return kept
         with self._store.read() as tx:
             state = log.state(tx.conn)
             kept = self._boards.get((project, ticket))
-            if kept and (kept.epoch, kept.head) == (state.epoch, state.head):
+            same = kept and (kept.epoch, kept.head) == (state.epoch, state.head)
+            if kept and same and self._holds(kept):
                 self._boards.move_to_end((project, ticket))
                 if kept.floor == state.floor:
                     return kept
@@ -86,9 +120,17 @@ class Snapshots:
         found = project_rows.get(tx, project)
         seq = log.seq_of(tx.conn, project)
         stamp = {"epoch": state.epoch, "head": state.head, "seq": seq}
-        body = boards.encoded(tx, found, ticket, stamp)
-        snapshot = Snapshot(state.epoch, state.head, state.floor, seq, body)
+        board = boards.encoded(tx, found, ticket, stamp)
+        of = (state.epoch, state.head, state.floor, seq)
+        snapshot = Snapshot(*of, board.body, board.statuses, board.until)
         return self._keep((project, ticket), snapshot)
+
+    def _holds(self, kept: Snapshot) -> bool:
+        """Whether no lease has run out since: an attempt without an owner never reads as running.
+
+        One that was renewed in the meantime reads as before.
+        """
+        return kept.until is None or iso(self._store.clock.now()) < kept.until
 
     def _keep(self, key: tuple[str, str | None], snapshot: Snapshot) -> Snapshot:
         self._boards[key] = snapshot
@@ -99,40 +141,61 @@ class Snapshots:
         return snapshot
 
     def firehose(self, grant: Grant) -> Snapshot:
-        """The projects that the token may read, and the teams."""
+        """The projects that the token may read, the teams, and what attempts are at work."""
         with self._store.read() as tx:
             state = log.state(tx.conn)
             content = {"projects": _json(_projects(tx, grant)), "teams": _teams(tx)}
+            at_work = board_work.statuses(tx, board_work.at_work(tx, grant.projects))
         body = {"epoch": state.epoch, "head": state.head} | content
-        return Snapshot(state.epoch, state.head, state.floor, None, log.encode(body).encode())
+        encoded = log.encode(body).encode()
+        return Snapshot(state.epoch, state.head, state.floor, None, encoded, at_work)
 
-    def dashboard(self, grant: Grant) -> dict[str, Any]:
-        """Counts of all projects that the token may read."""
+    def dashboard(self, grant: Grant) -> Dashboard:
+        """What is where in all projects that the token may read, and which runners serve them."""
         with self._store.read() as tx:
             state = log.state(tx.conn)
             seqs = {row.key: row.seq for row in _SEQS.all(tx.conn)}
-            rows = [
+            found = [
                 self._overview(tx, project, seqs[project.key.lower()])
                 for project in _projects(tx, grant)
             ]
-        totals: dict[str, Any] = {"projects": len(rows)}
-        for row in rows:
-            _add(totals, {k: v for k, v in row.items() if k not in ("project", "name", "columns")})
-        stamp = {"epoch": state.epoch, "head": state.head, "at": tx.now}
-        return stamp | {"projects": rows, "totals": totals}
+            seen = [one for one in runners.every(tx) if runners.reaches(one, grant.projects)]
+        totals: dict[str, Any] = {"projects": len(found)}
+        for one in found:
+            left_out = ("project", "name", "columns")
+            _add(totals, {k: v for k, v in one.counts.items() if k not in left_out})
+        body = {
+            "epoch": state.epoch, "head": state.head, "at": tx.now,
+            "projects": [one.counts for one in found],
+            "totals": totals,
+            "attempts": _oldest([item for one in found for item in one.attempts], "created_at"),
+            "needs": _oldest([item for one in found for item in one.needs], "at"),
+            "runners": [_runner(one) for one in seen],
+        }  # fmt: skip
+        return Dashboard(body, min((one.until for one in found if one.until), default=None))
 
-    def _overview(self, tx: ReadTx, project: Project, seq: int) -> dict[str, Any]:
-        """The counts of a project, which are worked out again only when something happened in it.
+    def _overview(self, tx: ReadTx, project: Project, seq: int) -> Overview:
+        """Of one project. It is worked out again only when something happened in it.
 
-        Or when a minute has passed: throughput falls by itself.
+        Or when a minute has passed, throughput falls by itself, or a lease has run out.
         """
         stamp = (seq, tx.now[:16])
         known = self._overviews.get(project.key)
-        if known is None or known[0] != stamp:
+        over = known is not None and known[1].until is not None and known[1].until <= tx.now
+        if known is None or known[0] != stamp or over:
             if len(self._overviews) >= CACHED_OVERVIEWS:
                 self._overviews.clear()
-            known = self._overviews[project.key] = (stamp, _overview(tx, project))
+            known = self._overviews[project.key] = (stamp, overviews.of_project(tx, project))
         return known[1]
+
+
+def _oldest(items: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
+    return sorted(items, key=lambda item: (item[by], item["id"]))[: overviews.MOST]
+
+
+def _runner(runner: Runner) -> dict[str, Any]:
+    shown = ("id", "name", "host", "status", "parallel", "agents", "seen_at")
+    return {name: getattr(runner, name) for name in shown}
 
 
 def _projects(tx: ReadTx, grant: Grant) -> list[Project]:
@@ -147,44 +210,7 @@ def _teams(tx: ReadTx) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in rows]
 
 
-def _overview(tx: ReadTx, project: Project) -> dict[str, Any]:
-    by_column = _counts(tx, _CARDS, project)
-    working = _counts(tx, _WORKING, project)
-    done = settings.project_values(tx, project)["done_column"]
-    return {
-        "project": project.key,
-        "name": project.name,
-        "columns": {column.name: by_column.get(column.name, 0) for column in project.columns},
-        "sessions": {status: working.get(status, 0) for status in ACTIVE},
-        "attempts": {"running": 0, "waiting": 0, "failed": 0, "lost": 0},
-        "open_reviews": _ASKED.scalar(tx.conn, project=project.key),
-        "open_permissions": 0,
-        "throughput": arrivals.throughput(tx, project.key, done),
-    }
-
-
 _SEQS = Statement(select(schema.project_counters.c.key, schema.project_counters.c.seq))
-_CARDS = Statement(
-    select(schema.tickets.c.status, func.count())
-    .where(schema.tickets.c.project == bindparam("project"), schema.tickets.c.archived.is_(False))
-    .group_by(schema.tickets.c.status)
-)
-_WORKING = Statement(
-    select(schema.sessions.c.status, func.count())
-    .where(schema.sessions.c.project == bindparam("project"))
-    .where(schema.sessions.c.status.in_([literal_column(f"'{name}'") for name in ACTIVE]))
-    .group_by(schema.sessions.c.status)
-)
-_ASKED = Statement(
-    select(func.count())
-    .select_from(schema.reviews)
-    .where(schema.reviews.c.project == bindparam("project"))
-    .where(schema.reviews.c.state == "requested")
-)
-
-
-def _counts(tx: ReadTx, counted: Statement, project: Project) -> dict[str, int]:
-    return {row[0]: row[1] for row in counted.all(tx.conn, project=project.key)}
 
 
 def _json(objects: list[Any]) -> list[dict[str, Any]]:

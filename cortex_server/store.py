@@ -51,12 +51,14 @@ class WriteTx(ReadTx):
 
     after_commit: called in their order when it is on disk, and only then. What it reads before
     may never be: others of its transaction wrote it.
+    store_text: stores what is live of the messages of a session, in this transaction.
     """
 
     actor: Actor
     drafts: list[Draft] = field(default_factory=list)
     announcements: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     after_commit: list[Callable[[], None]] = field(default_factory=list)
+    store_text: Callable[["WriteTx", str], None] = lambda _tx, _session: None
 
     def emit(
         self, name: str, payload: BaseModel, project: str | None = None, ticket: str | None = None
@@ -76,6 +78,7 @@ class Store:
 
     tell: called after each commit that has events, while nobody else of this process writes. By
     default it publishes them; a process that reads the log of PostgreSQL itself just wakes that.
+    store_text: see WriteTx; where there is live text, it says how that is stored.
     """
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
@@ -88,6 +91,7 @@ class Store:
             head = log.state(tx.conn).head
         self.publisher = Publisher(self, clock, head)
         self.tell: Callable[[Group], None] = self._publish
+        self.store_text: Callable[[WriteTx, str], None] = lambda _tx, _session: None
 
     @property
     def published(self) -> int:
@@ -125,7 +129,7 @@ class Store:
         can say whether it committed.
         """
         with self._commits.member() as group:
-            tx = WriteTx(conn=group.conn, now=iso(self.clock.now()), actor=actor)
+            tx = WriteTx(group.conn, iso(self.clock.now()), actor, store_text=self.store_text)
             yield tx
             group.drafts.extend(tx.drafts)
             group.announcements.extend(tx.announcements)

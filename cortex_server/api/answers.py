@@ -19,6 +19,7 @@ from cortex_server.flights import Flights
 JSON_TYPE = "application/json"
 GZIP_MIN_BYTES = 1024
 _GZIP_LEVEL = 3
+_TEXTS = ("application/", "text/")
 _COMPRESSED_KEPT = 16
 _THREAD_MIN_BYTES = 65_536  # a millisecond's work
 
@@ -79,8 +80,7 @@ class ReadyResponse(Response):
 
 
 def to_response(answer: Answer) -> Response:
-    headers = list({**DEFAULT_HEADERS, **answer.headers}.items())
-    response = ReadyResponse(answer.body, answer.status, headers)
+    response = ReadyResponse(answer.body, answer.status, final_headers(answer))
     if "Content-Type" not in answer.headers:
         del response.headers["Content-Type"]
     if answer.status in (204, 304):
@@ -88,11 +88,20 @@ def to_response(answer: Answer) -> Response:
     return response
 
 
+def final_headers(answer: Answer) -> list[tuple[str, str]]:
+    """All that goes over the wire but what the HTTP server adds."""
+    headers = {**DEFAULT_HEADERS, **answer.headers}
+    if answer.status not in (204, 304):
+        headers["Content-Length"] = str(len(answer.body))
+    return list(headers.items())
+
+
 def not_modified(request: Request, answer: Answer) -> bool:
     """Whether the client has these very bytes."""
-    etag = answer.headers.get("ETag")
-    asked = request.headers.get("If-None-Match", "")
-    return names_bytes(etag) and etag in [tag.strip() for tag in asked.split(",")]
+    etag, asked = answer.headers.get("ETag"), request.environ.get("HTTP_IF_NONE_MATCH")
+    if asked is None or not names_bytes(etag):
+        return False
+    return etag in [tag.strip() for tag in asked.split(",")]
 
 
 def names_bytes(etag: str | None) -> bool:
@@ -110,19 +119,24 @@ class Compressor:
 
     def apply(self, request: Request, response: Response) -> Response:
         """Compress the body in place where that helps. Streams are never touched."""
-        if response.is_streamed or not (response.mimetype or "").startswith(
-            ("application/", "text/")
-        ):
+        if response.is_streamed or not (response.mimetype or "").startswith(_TEXTS):
             return response
         response.headers.add("Vary", "Accept-Encoding")
         body = response.get_data()
-        if len(body) < GZIP_MIN_BYTES or response.status_code != 200:
-            return response
-        if request.accept_encodings.quality("gzip") <= 0:
-            return response
-        response.set_data(self._compressed(request.path, response.headers.get("ETag"), body))
-        response.headers["Content-Encoding"] = "gzip"
+        if _worth(request, response.status_code, body):
+            response.set_data(self._compressed(request.path, response.headers.get("ETag"), body))
+            response.headers["Content-Encoding"] = "gzip"
         return response
+
+    def compressed(self, request: Request, answer: Answer) -> Answer:
+        """The same for an answer that is no response yet."""
+        if not answer.headers.get("Content-Type", "").startswith(_TEXTS):
+            return answer
+        headers, body = {**answer.headers, "Vary": "Accept-Encoding"}, answer.body
+        if _worth(request, answer.status, body):
+            body = self._compressed(request.path, headers.get("ETag"), body)
+            headers["Content-Encoding"] = "gzip"
+        return Answer(answer.status, headers, body)
 
     def _compressed(self, path: str, etag: str | None, body: bytes) -> bytes:
         if etag is None or not names_bytes(etag):
@@ -135,6 +149,13 @@ class Compressor:
         while len(self._kept) > _COMPRESSED_KEPT:
             self._kept.popitem(last=False)
         return kept
+
+
+def _worth(request: Request, status: int, body: bytes) -> bool:
+    """Whether a body is to be compressed for who asks."""
+    if len(body) < GZIP_MIN_BYTES or status != 200:
+        return False
+    return bool(request.accept_encodings.quality("gzip") > 0)
 
 
 def _gzip(body: bytes) -> bytes:

@@ -10,4 +10,4 @@ routes = Routes("dashboard")
 
 @routes.get("/dashboard", summary="Count what is where, in every project.", answer=Overview)
 def show(call: Read) -> dict[str, Any]:
-    return call.services.snapshots.dashboard(call.grant)
+    return call.services.snapshots.dashboard(call.grant).body

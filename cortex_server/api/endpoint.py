@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Required, TypedDict, TypeVar, Unpack
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Request, Response, current_app
 from pydantic import BaseModel
 
 from cortex_server.api.fields import Body, Query, RevisedBody, RevisionQuery
@@ -18,15 +18,19 @@ from cortex_server.errors import Forbidden
 from cortex_server.services import Services
 from cortex_server.store import ReadTx, WriteTx
 
-Access = Literal["read", "write", "wide", "admin"]
+Access = Literal["read", "write", "wide", "runner", "admin"]
 Handler = TypeVar("Handler", bound=Callable[[Any], Any])
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request as a handler sees it. revision: the one that the change was made against."""
+    """One request as a handler sees it. revision: the one that the change was made against.
+
+    request: for what no declaration says; Flask's global one is not there.
+    """
 
     services: Services
+    request: Request
     grant: Grant
     args: dict[str, str]
     query: Any
@@ -120,8 +124,13 @@ class Endpoint:
             grant.check_admin()
         elif self.access == "wide":
             grant.check_wide_write()
+        elif self.access == "runner":
+            grant.check_runner()
         elif self.access == "write" and grant.role == "read":
             raise Forbidden("This token may only read; ask for one with the role write.")
+        elif self.access == "write" and grant.role == "runner" and not self.agent:
+            # A runner's token lies on many machines: it tells of work, and decides none.
+            raise Forbidden("A runner's token cannot do this; ask for one with the role write.")
 
 
 class Routes:

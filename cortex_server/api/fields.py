@@ -141,6 +141,14 @@ Key = Annotated[
         "must begin with a letter and have at most 32 letters, digits, - or _",
     ),
 ]
+ShortName = Annotated[
+    str,
+    Field(json_schema_extra={"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}),
+    _pattern(
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+        "must begin with a letter or digit and have at most 64 letters, digits, . _ or -",
+    ),
+]
 ColumnName = Annotated[
     str,
     Field(json_schema_extra={"pattern": "^[a-z0-9][a-z0-9_-]{0,31}$"}),
@@ -150,6 +158,7 @@ Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"}), AfterValidato
 Due = Annotated[str, Field(json_schema_extra={"format": "date"}), AfterValidator(_due)]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}), AfterValidator(_time)]
 Position = Annotated[int, Field(ge=0, le=INT_MAX)]
+Generation = Annotated[int, Field(ge=0, le=INT_MAX)]
 SmallInt = Annotated[int, Field(ge=-INT_MAX, le=INT_MAX)]
 LabelNames = Annotated[list[LabelName], Field(max_length=50)]
 References = Annotated[list[Annotated[str, Field(max_length=2000)]], Field(max_length=100)]

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response, request
 from pydantic import Field
 
 from cortex_server.api.answers import Raw
@@ -40,9 +40,9 @@ def create(call: Write) -> LoginTicket:
 )
 def logout(call: Write) -> Raw:
     """Revoke the cookie; with a Bearer token there is nothing to end."""
-    if from_cookie(request):
+    if from_cookie(call.request):
         tokens.revoke(call.tx, tokens.get(call.tx, call.grant.token_id))
-    return Raw(b"", headers={"Set-Cookie": _cookie("", 0)})
+    return Raw(b"", headers={"Set-Cookie": _cookie(call.request, "", 0)})
 
 
 def blueprint() -> Blueprint:
@@ -71,12 +71,12 @@ def login() -> Response:
         page.status_code = Unauthenticated.status
         return page
     response = Response(status=303, headers={"Location": "/"})
-    response.headers["Set-Cookie"] = _cookie(secret, int(left.total_seconds()))
+    response.headers["Set-Cookie"] = _cookie(request, secret, int(left.total_seconds()))
     return response
 
 
-def _cookie(value: str, max_age_s: int) -> str:
-    name = cookie_name(request)
+def _cookie(asking: Request, value: str, max_age_s: int) -> str:
+    name = cookie_name(asking)
     # Taken from anybody's header: whoever makes it up only gets a cookie of less use.
-    secure = "; Secure" if request.headers.get("X-Forwarded-Proto") == "https" else ""
+    secure = "; Secure" if asking.headers.get("X-Forwarded-Proto") == "https" else ""
     return f"{name}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Strict{secure}"

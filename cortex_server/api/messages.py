@@ -9,9 +9,10 @@ from cortex_server.api.endpoint import Read, Routes, Write
 from cortex_server.api.fields import INT_MAX, Body, Name, PageQuery, RevisedBody, Text, absent
 from cortex_server.api.schemas import Applied, Length, StoredMessages
 from cortex_server.api.sessions import readable_session, writable_session
-from cortex_server.domains import messages
+from cortex_server.domains import messages, sessions
 from cortex_server.domains.deltas import Piece, append_all
 from cortex_server.domains.pages import Listing
+from cortex_server.domains.redaction import redacted
 from cortex_server.events.objects import Message, MessageRole, MessageStatus, PartType
 
 routes = Routes("messages")
@@ -90,6 +91,7 @@ def put(call: Write) -> Status:
     session = writable_session(call)
     # what deltas brought must be stored first, or growth would look like a change
     call.services.live.flush(call.tx, session.id, call.args["mid"])
+    sessions.heard(call.tx, session.id)
     message, created = messages.put(call.tx, session, call.args["mid"], call.given, call.revision)
     return Status(message, 201 if created else 200)
 
@@ -101,6 +103,7 @@ def put(call: Write) -> Status:
 def put_many(call: Write) -> StoredMessages:
     session = writable_session(call)
     call.services.live.flush(call.tx, session.id)
+    sessions.heard(call.tx, session.id)
     return StoredMessages(**vars(messages.put_many(call.tx, session, call.given["messages"])))
 
 
@@ -109,11 +112,10 @@ def put_many(call: Write) -> StoredMessages:
     stores=False, summary="Append text to a streaming part; told at once, not durable yet.",
 )  # fmt: skip
 def delta(call: Read) -> Length:
-    session = readable_session(call)
-    call.grant.check_write(session.project, session.ticket)
+    session = writable_session(call)
     message = messages.get(call.tx, session.id, call.args["mid"])
-    body = call.body
-    length = call.services.live.append(message, body.part, body.offset, body.text, call.tx.now)
+    body, text = call.body, redacted(call.body.text)
+    length = call.services.live.append(message, body.part, body.offset, text, call.tx.now)
     return Length(length=length)
 
 
@@ -122,15 +124,14 @@ def delta(call: Read) -> Length:
     summary="Append many pieces of text in their order; those before a refused one are applied.",
 )  # fmt: skip
 def deltas(call: Read) -> Applied:
-    session = readable_session(call)
-    call.grant.check_write(session.project, session.ticket)
+    session = writable_session(call)
     found: dict[str, Message] = {}
 
     def append(piece: Piece) -> None:
         if piece.message not in found:
             found[piece.message] = messages.get(call.tx, session.id, piece.message)
-        message = found[piece.message]
-        call.services.live.append(message, piece.part, piece.offset, piece.text, call.tx.now)
+        message, text = found[piece.message], redacted(piece.text)
+        call.services.live.append(message, piece.part, piece.offset, text, call.tx.now)
 
     pieces = (Piece(d.message, d.part, d.offset, d.text) for d in call.body.deltas)
     return Applied(applied=append_all(pieces, append))

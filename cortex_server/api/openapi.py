@@ -21,6 +21,7 @@ _MEANINGS = {
     "id": "The id.",
     "mid": "The message's id: 1 to 128 letters, digits and . _ : -",
     "name": "The name of a label.",
+    "cid": "The command's id.",
 }
 _EVERYWHERE = {
     400: "The request cannot be read.",
@@ -114,11 +115,15 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 def _who(endpoint: Endpoint) -> str:
     roles = {
         "read": "Any token, for what it may read.",
-        "write": "A token with the role write, runner or admin.",
-        "wide": "A token with the role write, runner or admin, for all projects.",
+        "write": "A token with the role write or admin.",
+        "wide": "A token with the role write or admin, for all projects.",
+        "runner": "A token with the role runner or admin.",
         "admin": "A token with the role admin.",
     }[endpoint.access]
-    return roles + (" Also an agent's, on its own ticket." if endpoint.agent else "")
+    if not endpoint.agent:
+        return roles
+    runner = "a runner's, and " if endpoint.access == "write" else ""
+    return f"{roles} Also {runner}an agent's, on its own ticket."
 
 
 def _path(endpoint: Endpoint) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from flask import Request
 
 from cortex_server.api.problems import BodyTimeout
 from cortex_server.errors import CortexError, Malformed, TooLarge, UnsupportedMedia
+from cortex_server.plain import ARRIVED
 
 MAX_DEPTH = 64
 _CHUNK = 65_536
@@ -37,6 +38,9 @@ def read_body(request: Request, max_bytes: int, timeout_s: float) -> bytes:
         raise _too_large(max_bytes)
     if not has_body(request):
         return b""
+    arrived: bytes | None = request.environ.get(ARRIVED)
+    if arrived is not None:
+        return arrived
     # A slow sender would otherwise hold its greenlet for ever: the server cuts slow headers only.
     with gevent.Timeout(timeout_s, _slow(timeout_s)):
         body = _read(request, max_bytes)

@@ -56,7 +56,7 @@ def register(app: Flask) -> None:
     """Answer every error of the application with a problem document."""
     app.register_error_handler(CortexError, of_error)
     app.register_error_handler(HTTPException, _of_http)
-    app.register_error_handler(Exception, _of_fault)
+    app.register_error_handler(Exception, of_fault)
 
 
 def of_error(error: CortexError) -> Response:
@@ -120,7 +120,7 @@ def _of_http(error: HTTPException) -> Response:
     return response
 
 
-def _of_fault(error: Exception) -> Response:
+def of_fault(error: Exception) -> Response:
     """Our own bug: everything into the log, nothing of it to the client."""
     request_id = new_id()
     _log.error("request_failed", request_id=request_id, exc_info=error)

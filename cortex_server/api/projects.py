@@ -99,4 +99,4 @@ def delete(call: Write) -> None:
 def board(call: Read) -> Raw:
     project = readable_project(call, call.args["key"])
     snapshot = call.services.snapshots.board(project.key)
-    return Raw(snapshot.body, etag=snapshot.id)
+    return Raw(snapshot.body, etag=snapshot.tag)

@@ -57,7 +57,8 @@ def events_page() -> str:
     lines += ["| mutation | request | events |", "|---|---|---|"]
     for emission in EMISSIONS:
         steps = "<br>".join(_step(step) for step in emission.steps)
-        lines.append(f"| {emission.mutation} | `{emission.request}` | {steps} |")
+        request = f"`{emission.request}`" if emission.request else "by the server itself"
+        lines.append(f"| {emission.mutation} | {request} | {steps} |")
     lines += ["", "## Payloads", ""]
     for name, schema in sorted(asyncapi.document(__version__)["components"]["schemas"].items()):
         lines += [f"### {name}", "", *_fields(schema)]

@@ -17,9 +17,12 @@ from cortex_server.api.fields import (
 from cortex_server.api.rights import readable_ticket, scope, writable_ticket
 from cortex_server.domains import reviews
 from cortex_server.domains.pages import Listing
+from cortex_server.errors import Forbidden
 from cortex_server.events.objects import Review, ReviewState
 
 routes = Routes("reviews")
+
+_ANSWERS = ("approved", "changes_requested")
 
 
 class NewReview(Body):
@@ -86,4 +89,7 @@ def show(call: Read) -> Review:
 def patch(call: Write) -> Review:
     review = reviews.get(call.tx, call.args["id"])
     call.grant.check_write(review.project, review.ticket)
+    own = review.requested_by == call.grant.actor
+    if call.grant.role == "agent" and own and call.given.get("state") in _ANSWERS:
+        raise Forbidden("An agent does not answer its own review request; it may dismiss it.")
     return reviews.patch(call.tx, review, call.given, call.revision)

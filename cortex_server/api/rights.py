@@ -1,9 +1,10 @@
 """Loading a thing that the token may read, or may change."""
 
 from cortex_server.api.endpoint import Call, Read, Write
-from cortex_server.domains import projects, tickets
-from cortex_server.errors import Forbidden
+from cortex_server.domains import attempts, projects, tickets
+from cortex_server.errors import Forbidden, NotFound
 from cortex_server.events.objects import Project, Ticket
+from cortex_server.events.work import Attempt
 
 
 def readable_project(call: Read | Write, key: str) -> Project:
@@ -31,6 +32,24 @@ def writable_ticket(call: Write, ref: str) -> Ticket:
     ticket = tickets.get(call.tx, ref)
     call.grant.check_write(ticket.project, ticket.key)
     return ticket
+
+
+def readable_attempt(call: Read | Write) -> Attempt:
+    """The attempt that the address names; the token of an attempt reads that one only."""
+    attempt = attempts.get(call.tx, call.args["id"])
+    call.grant.check_read(attempt.project, attempt.ticket)
+    if call.grant.attempt not in (None, attempt.id):
+        raise NotFound(f"There is no attempt {attempt.id} that this token may read.")
+    return attempt
+
+
+def owned_attempt(call: Write) -> Attempt:
+    """The attempt that a runner writes to, by the generation of its claim in the body.
+
+    Raises NotFound, and Conflict (stale_generation, attempt_ended).
+    """
+    readable_attempt(call)
+    return attempts.owned(call.tx, call.args["id"], call.body.generation)
 
 
 def scope(call: Read, project: str | None, ticket: str | None) -> tuple[str | None, str | None]:

@@ -3,6 +3,16 @@
 from typing import Any
 
 from cortex_server.events.objects import Label, Project, Review, Session, Ticket, Wire
+from cortex_server.events.work import (
+    Attempt,
+    Batch,
+    ChangedFile,
+    GitCommit,
+    GitPush,
+    GitSummary,
+    Permission,
+    PullRequest,
+)
 
 
 class Board(Wire):
@@ -15,10 +25,10 @@ class Board(Wire):
     labels: list[Label]
     tickets: list[Ticket]
     sessions: list[Session]
-    attempts: list[dict[str, Any]]
+    attempts: list[Attempt]
     reviews: list[Review]
-    permissions: list[dict[str, Any]]
-    batches: list[dict[str, Any]]
+    permissions: list[Permission]
+    batches: list[Batch]
 
 
 class Tickets(Wire):
@@ -56,6 +66,48 @@ class StoredMessages(Wire):
     unchanged: int
 
 
+class Logged(Wire):
+    """How many entries were added to a log, and the number of the last one."""
+
+    added: int
+    last: int
+
+
+class Commits(Wire):
+    """The commits that were not known before."""
+
+    items: list[GitCommit]
+
+
+class AttemptRepository(Wire):
+    """What an attempt did to its repository.
+
+    files: those that changed, with `more` others · commits, pushes: the newest, oldest first.
+    """
+
+    attempt: str
+    branch: str | None
+    base: str | None
+    git: GitSummary | None
+    files: list[ChangedFile]
+    more: int
+    commits: list[GitCommit]
+    pushes: list[GitPush]
+    pr: PullRequest | None
+    compare_url: str | None
+
+
+class AttemptDiff(Wire):
+    """What an attempt changed, as its runner last saw it. truncated: that there is more of it."""
+
+    attempt: str
+    base: str
+    head: str | None
+    text: str
+    truncated: bool
+    at: str
+
+
 class LoginTicket(Wire):
     """path: opened once, within `expires_in_s`, it logs a browser in."""
 
@@ -64,13 +116,20 @@ class LoginTicket(Wire):
 
 
 class Overview(Wire):
-    """What the dashboard shows: counts of each project and of all."""
+    """What the dashboard shows: counts of each project and of all, and what there is to look at.
+
+    attempts: at work and in the queue · needs: what waits for a person (permission, review,
+    failed, lost), the oldest first.
+    """
 
     epoch: str
     head: int
     at: str
     projects: list[dict[str, Any]]
     totals: dict[str, Any]
+    attempts: list[dict[str, Any]]
+    needs: list[dict[str, Any]]
+    runners: list[dict[str, Any]]
 
 
 class Problem(Wire):

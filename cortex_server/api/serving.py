@@ -24,18 +24,23 @@ _ETAG = re.compile(r'"([0-9]{1,9})"')
 
 
 def serve(endpoint: Endpoint, **args: str) -> Response:
-    """Answer one request of a declared route."""
+    """A Flask view: answer one request of a declared route."""
     # the request itself: Flask's stand-in for it costs more than what is asked of it
     current: Request = request._get_current_object()  # type: ignore[attr-defined]
-    asked = _Asked(endpoint, args, services(), current, secret_of(current))
+    return to_response(answer_to(endpoint, args, services(), current))
+
+
+def answer_to(
+    endpoint: Endpoint, args: dict[str, str], services: Services, request: Request
+) -> Answer:
+    """The answer to one request of a declared route. args: the variable parts of its path."""
+    asked = _Asked(endpoint, args, services, request, secret_of(request))
     if endpoint.method == "GET":
         answer = _read(asked)
-        if not_modified(current, answer):
-            answer = Answer(304, answer.headers, b"")
-        return to_response(answer)
+        return Answer(304, answer.headers, b"") if not_modified(request, answer) else answer
     grant = _admitted(asked)  # before the body is read: it may take its time
     raw = _raw_body(asked)
-    return to_response(_write(asked, grant, raw) if endpoint.stores else _read(asked, raw))
+    return _write(asked, grant, raw) if endpoint.stores else _read(asked, raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def _read(asked: _Asked, raw: bytes = b"") -> Answer:
         grant = grant_of(asked.services, tx, asked.secret)
         endpoint.admit(grant)
         query, body, revision = _inputs(asked, raw)
-        call = Read(asked.services, grant, asked.args, query, body, revision, tx)
+        call = Read(asked.services, asked.request, grant, asked.args, query, body, revision, tx)
         return to_answer(_run(endpoint, call), endpoint.status)
 
 
@@ -89,7 +94,7 @@ def _write(asked: _Asked, grant: Grant, raw: bytes) -> Answer:
         endpoint.admit(grant)
         if claimed and (stored := idempotency.find(tx, claimed)):
             return stored
-        call = Write(asked.services, grant, asked.args, query, body, revision, tx)
+        call = Write(asked.services, asked.request, grant, asked.args, query, body, revision, tx)
         value = _run(endpoint, call)
         answer = to_answer(value, endpoint.status)
         if endpoint.location and answer.status == 201:

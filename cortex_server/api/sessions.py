@@ -7,6 +7,7 @@ from pydantic import Field
 from cortex_server.api.endpoint import Read, Routes, Write
 from cortex_server.api.fields import (
     Body,
+    FilledText,
     Flag,
     Line,
     Name,
@@ -18,9 +19,10 @@ from cortex_server.api.fields import (
     absent,
 )
 from cortex_server.api.rights import readable_ticket, scope, writable_ticket
-from cortex_server.domains import sessions
+from cortex_server.domains import conversations, sessions
 from cortex_server.domains.pages import Listing
-from cortex_server.events.objects import Session, SessionOutcome
+from cortex_server.errors import Forbidden
+from cortex_server.events.objects import Message, Session, SessionOutcome
 
 routes = Routes("sessions")
 
@@ -28,9 +30,13 @@ OpenStatus = Literal["starting", "working", "idle", "awaiting_input", "error"]
 
 
 class NewSession(Body):
-    """id: a UUID that the agent gave it. parent_id: a session of the same ticket."""
+    """id: a UUID that the agent gave it · attempt, parent_id: one, and a session, of the ticket.
+
+    With the token of an attempt it belongs to that one.
+    """
 
     id: Uuid = absent()
+    attempt: Uuid | None = absent()
     title: Title | None = absent()
     agent: Name | None = absent()
     model: Name | None = absent()
@@ -52,6 +58,10 @@ class SessionChange(RevisedBody):
 
 class SessionEnd(RevisedBody):
     outcome: SessionOutcome | None = absent()
+
+
+class Prompt(Body):
+    text: FilledText
 
 
 class SessionQuery(PageQuery):
@@ -79,7 +89,12 @@ def of_ticket(call: Read) -> Listing[Session]:
     location=lambda session: f"/api/sessions/{session.id}",
 )  # fmt: skip
 def start(call: Write) -> Session:
-    return sessions.start(call.tx, writable_ticket(call, call.args["ref"]), call.given)
+    ticket, fields = writable_ticket(call, call.args["ref"]), call.given
+    if (own := call.grant.attempt) is not None:
+        if fields.get("attempt") not in (None, own):
+            raise Forbidden(f"This token is for attempt {own} and its sessions only.")
+        fields["attempt"] = own
+    return conversations.start(call.tx, ticket, fields)
 
 
 @routes.get(
@@ -112,9 +127,27 @@ def patch(call: Write) -> Session:
     body=SessionEnd, body_optional=True, answer=Session, agent=True,
 )  # fmt: skip
 def end(call: Write) -> Session:
+    outcome = call.given.get("outcome")
+    return conversations.end(call.tx, writable_session(call), outcome, call.revision)
+
+
+@routes.post(
+    "/sessions/<id>/prompt", body=Prompt, answer=Message, agent=True,
+    summary="Say something to the agent of a session that a runner holds.",
+    location=lambda message: f"/api/sessions/{message.session}/messages/{message.id}",
+)  # fmt: skip
+def prompt(call: Write) -> Message:
+    return conversations.prompt(call.tx, writable_session(call), call.body.text)
+
+
+@routes.post(
+    "/sessions/<id>/abort", status=202, answer=Session, agent=True,
+    summary="Have the agent of a session end its turn; the attempt goes on.",
+)  # fmt: skip
+def abort(call: Write) -> Session:
     session = writable_session(call)
-    call.services.live.flush(call.tx, session.id)  # what deltas brought is part of its messages
-    return sessions.end(call.tx, session, call.given.get("outcome"), call.revision)
+    conversations.abort(call.tx, session)
+    return session
 
 
 def readable_session(call: Read | Write) -> Session:
@@ -123,7 +156,13 @@ def readable_session(call: Read | Write) -> Session:
     return session
 
 
-def writable_session(call: Write) -> Session:
-    session = readable_session(call)
+def writable_session(call: Read | Write, session: Session | None = None) -> Session:
+    """session: by default the one that the address names.
+
+    The token of an attempt changes that one's sessions only. Raises NotFound, Forbidden.
+    """
+    session = session or readable_session(call)
     call.grant.check_write(session.project, session.ticket)
+    if call.grant.attempt not in (None, session.attempt):
+        raise Forbidden(f"This token is for attempt {call.grant.attempt} and its sessions only.")
     return session

@@ -8,6 +8,7 @@ from sqlalchemy.engine import make_url
 from cortex_server.db import postgres
 from cortex_server.db.checkpoint import BACKSTOP_PAGES
 
+CACHE_KIB = 8_192  # of pages, for each connection that needs so much
 WRITES = "cortex_writes"  # execution option of a connection that is about to write
 
 
@@ -62,6 +63,8 @@ def _sqlite(database_url: str) -> Engine:
         # Measured with simulated power loss: NORMAL loses acknowledged commits in WAL, FULL none.
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        # A change that does not fit into it is written to the disk twice, in the hub.
+        cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         cursor.execute(f"PRAGMA wal_autocheckpoint={BACKSTOP_PAGES}")
         cursor.close()
 

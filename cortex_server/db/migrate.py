@@ -40,7 +40,7 @@ class Migrations:
 # In front of the revision of a database that was copied away: then no program serves it.
 SEALED = "sealed:"
 
-OURS = Migrations(Path(__file__).parent / "migrations", ("0001", "0002", "0003"))
+OURS = Migrations(Path(__file__).parent / "migrations", ("0001", "0002", "0003", "0004", "0005"))
 
 
 class DatabaseRefused(StartRefused):

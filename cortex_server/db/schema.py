@@ -1,20 +1,16 @@
 """The tables. Keys of teams, projects and tickets never change, so rows refer to them by key.
 
-Texts that order (`rank`, times) compare by bytes: BINARY on SQLite, the C collation on PostgreSQL.
+Those of agents at work are in `db.work`.
 """
-
-from typing import Any
 
 from sqlalchemy import (
     DDL,
     JSON,
-    BigInteger,
     Boolean,
     Column,
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -24,38 +20,8 @@ from sqlalchemy import (
 )
 
 from cortex_server.db import search
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-Ordered = Text().with_variant(Text(collation="C"), "postgresql")
-Position = BigInteger().with_variant(Integer, "sqlite")
-
-
-def _revisioned() -> list[Column[Any]]:
-    return [
-        Column("revision", Integer, nullable=False),
-        Column("created_at", Ordered, nullable=False),
-        Column("updated_at", Ordered, nullable=False),
-    ]
-
-
-def _actor(name: str, nullable: bool = False) -> list[Column[Any]]:
-    return [
-        Column(f"{name}_kind", Text, nullable=nullable),
-        Column(f"{name}_name", Text, nullable=nullable),
-    ]
-
-
-def _of(table: str, nullable: bool = False, ondelete: str = "CASCADE") -> Column[Any]:
-    return Column(table, Text, ForeignKey(f"{table}s.key", ondelete=ondelete), nullable=nullable)
-
+from cortex_server.db.columns import Ordered, Position, actor, of, revisioned
+from cortex_server.db.columns import metadata as metadata
 
 log_state = Table(
     "log_state",
@@ -84,7 +50,7 @@ events = Table(
     Column("seq", Position),
     Column("ticket", Text),
     Column("at", Ordered, nullable=False),
-    *_actor("actor"),
+    *actor("actor"),
     Column("payload", Text, nullable=False),
     Index("ix_events_project_position", "project", "position"),
 )
@@ -96,7 +62,7 @@ teams = Table(
     Column("id", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("color", Text),
-    *_revisioned(),
+    *revisioned(),
 )
 Index("uq_teams_key_lower", func.lower(teams.c.key), unique=True)
 
@@ -106,11 +72,11 @@ projects = Table(
     Column("key", Text, primary_key=True),
     Column("id", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False),
-    _of("team", nullable=True, ondelete="SET NULL"),
+    of("team", nullable=True, ondelete="SET NULL"),
     Column("repo_path", Text),
     Column("default_branch", Text, nullable=False),
     Column("columns", JSON, nullable=False),
-    *_revisioned(),
+    *revisioned(),
 )
 Index("uq_projects_key_lower", func.lower(projects.c.key), unique=True)
 
@@ -118,12 +84,12 @@ labels = Table(
     "labels",
     metadata,
     Column("id", Text, primary_key=True),
-    _of("project"),
+    of("project"),
     Column("name", Text, nullable=False),
     Column("name_folded", Text, nullable=False),
     Column("color", Text),
     Column("priority", Integer, nullable=False),
-    *_revisioned(),
+    *revisioned(),
     UniqueConstraint("project", "name_folded"),
 )
 
@@ -132,7 +98,7 @@ tickets = Table(
     metadata,
     Column("key", Text, primary_key=True),
     Column("id", Text, nullable=False, unique=True),
-    _of("project"),
+    of("project"),
     Column("number", Integer, nullable=False),
     Column("title", Text, nullable=False),
     Column("body", Text, nullable=False),
@@ -144,7 +110,7 @@ tickets = Table(
     Column("due", Text),
     Column("references", JSON, nullable=False),
     Column("archived", Boolean, nullable=False),
-    *_revisioned(),
+    *revisioned(),
     UniqueConstraint("project", "number"),
     Index("ix_tickets_project_archived_status_rank", "project", "archived", "status", "rank"),
     # Lists go by number: with one of these a page costs the same whatever it skips.
@@ -169,7 +135,7 @@ ticket_labels = Table(
 arrivals = Table(
     "arrivals",
     metadata,
-    _of("project"),
+    of("project"),
     Column("status", Text, nullable=False),
     Column("ticket", Text, nullable=False),  # stays when the ticket is deleted
     Column("at", Ordered, nullable=False),
@@ -189,12 +155,12 @@ comments = Table(
     "comments",
     metadata,
     Column("id", Text, primary_key=True),
-    _of("project"),
-    _of("ticket"),
-    *_actor("author"),
+    of("project"),
+    of("ticket"),
+    *actor("author"),
     Column("type", Text, nullable=False),
     Column("body", Text, nullable=False),
-    *_revisioned(),
+    *revisioned(),
     Index("ix_comments_ticket_id", "ticket", "id"),
     Index("ix_comments_project", "project"),
 )
@@ -203,17 +169,17 @@ reviews = Table(
     "reviews",
     metadata,
     Column("id", Text, primary_key=True),
-    _of("project"),
-    _of("ticket"),
+    of("project"),
+    of("ticket"),
     Column("repo_path", Text),
     Column("branch", Text),
     Column("commit", Text),
     Column("summary", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("note", Text),
-    *_actor("requested_by"),
-    *_actor("resolved_by", nullable=True),
-    *_revisioned(),
+    *actor("requested_by"),
+    *actor("resolved_by", nullable=True),
+    *revisioned(),
     Index("ix_reviews_ticket_id", "ticket", "id"),
     Index("ix_reviews_project_id", "project", "id"),
     Index("ix_reviews_project_state_id", "project", "state", "id"),
@@ -224,8 +190,9 @@ sessions = Table(
     "sessions",
     metadata,
     Column("id", Text, primary_key=True),
-    _of("project"),
-    _of("ticket"),
+    of("project"),
+    of("ticket"),
+    Column("attempt", Text, ForeignKey("attempts.id", ondelete="SET NULL")),
     Column("parent_id", Text, ForeignKey("sessions.id", ondelete="SET NULL")),
     Column("title", Text, nullable=False),
     Column("agent", Text),
@@ -234,14 +201,18 @@ sessions = Table(
     Column("tool", Text),
     Column("work", Text),
     Column("outcome", Text),
-    *_actor("started_by"),
-    *_revisioned(),
+    Column("stale", Boolean, nullable=False),
+    Column("seen_at", Ordered, nullable=False),  # the last sign of life; no event tells it
+    *actor("started_by"),
+    *revisioned(),
     Column("ended_at", Ordered),
     Index("ix_sessions_ticket_id", "ticket", "id"),
     Index("ix_sessions_project_status", "project", "status"),
     Index("ix_sessions_project_created_at_id", "project", "created_at", "id"),
     Index("ix_sessions_created_at_id", "created_at", "id"),
     Index("ix_sessions_parent_id", "parent_id"),
+    Index("ix_sessions_attempt", "attempt"),
+    Index("ix_sessions_status_stale_seen_at", "status", "stale", "seen_at"),
 )
 
 messages = Table(
@@ -249,13 +220,13 @@ messages = Table(
     metadata,
     Column("session", Text, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
     Column("id", Text, primary_key=True),
-    _of("project"),
-    _of("ticket"),
+    of("project"),
+    of("ticket"),
     Column("number", Integer, nullable=False),
     Column("role", Text, nullable=False),
     Column("parts", JSON, nullable=False),
     Column("status", Text, nullable=False),
-    *_revisioned(),
+    *revisioned(),
     UniqueConstraint("session", "number"),
     Index("ix_messages_ticket", "ticket"),
     Index("ix_messages_project", "project"),
@@ -289,9 +260,10 @@ tokens = Table(
     Column("hash", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("role", Text, nullable=False),
-    *_actor("actor"),
+    *actor("actor"),
     Column("projects", JSON(none_as_null=True)),
     Column("ticket", Text),
+    Column("attempt", Text),
     # A browser's cookie is a token of its own that dies with the one it was made from.
     Column("parent_id", Text, ForeignKey("tokens.id", ondelete="CASCADE")),
     Column("expires_at", Ordered),
@@ -299,6 +271,7 @@ tokens = Table(
     Column("created_at", Ordered, nullable=False),
     Column("last_used_at", Ordered),
     Index("ix_tokens_parent_id", "parent_id"),
+    Index("ix_tokens_attempt", "attempt"),
 )
 
 login_tickets = Table(
@@ -321,6 +294,8 @@ idempotency = Table(
     Column("at", Ordered, nullable=False),
     Index("ix_idempotency_at", "at"),
 )
+
+from cortex_server.db import work  # noqa: E402, F401 - its tables belong to the same metadata
 
 for _statement in search.SQLITE:
     event.listen(

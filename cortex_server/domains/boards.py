@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select
@@ -9,7 +10,7 @@ from sqlalchemy import Select, bindparam, select
 from cortex_server import log
 from cortex_server.db.schema import labels, ticket_dependencies, ticket_labels, tickets
 from cortex_server.db.statements import Statement
-from cortex_server.domains import label_rows, reviews, sessions, ticket_rows
+from cortex_server.domains import board_work, label_rows, reviews, sessions, ticket_rows
 from cortex_server.domains.rows import let_others_run
 from cortex_server.events.objects import Project, Ticket, Wire
 from cortex_server.store import ReadTx
@@ -17,6 +18,15 @@ from cortex_server.store import ReadTx
 _Names = dict[str, list[str]]
 _SLICE = 250  # tickets
 _DERIVED = ("labels", "depends_on")
+
+
+@dataclass(frozen=True)
+class Board:
+    """body: as JSON · statuses, until: see `board_work.Work`."""
+
+    body: bytes
+    statuses: tuple[tuple[str, bytes], ...]
+    until: str | None
 
 
 def _of_slice(query: Select[Any]) -> Statement:
@@ -53,30 +63,34 @@ _NEEDS = _of_slice(
 )
 
 
-def encoded(tx: ReadTx, project: Project, ticket: str | None, stamp: dict[str, Any]) -> bytes:
-    """The board as JSON: the stamp, then the content; or only what concerns one ticket."""
+def encoded(tx: ReadTx, project: Project, ticket: str | None, stamp: dict[str, Any]) -> Board:
+    """The board: the stamp, then the content; or only what concerns one ticket."""
     cards = _cards(tx, project) if ticket is None else _card(tx, project, ticket)
     open_sessions = sessions.active_of_project(tx, project.key)
     open_reviews = reviews.open_of_project(tx, project.key)
+    work = board_work.of_board(tx, project.key, ticket)
     before = stamp | {
         "project": project.json_dict(),
         "labels": _json(label_rows.of_project(tx, project.key)),
     }
+    between = {"sessions": _json([s for s in open_sessions if ticket in (None, s.ticket)])}
     behind = {
-        "sessions": _json([s for s in open_sessions if ticket in (None, s.ticket)]),
-        "attempts": [],
         "reviews": _json([r for r in open_reviews if ticket in (None, r.ticket)]),
-        "permissions": [],
-        "batches": [],
+        "permissions": work.permissions,
+        "batches": work.batches,
     }
     pieces = (
         log.encode(before)[:-1],
         ',"tickets":[',
         ",".join(cards),
         "],",
+        log.encode(between)[1:-1],
+        ',"attempts":[',
+        ",".join(work.attempts),
+        "],",
         log.encode(behind)[1:],
     )
-    return "".join(pieces).encode()
+    return Board("".join(pieces).encode(), work.statuses, work.until)
 
 
 def _cards(tx: ReadTx, project: Project) -> list[str]:

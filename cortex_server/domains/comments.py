@@ -9,6 +9,7 @@ from cortex_server.db.schema import comments
 from cortex_server.db.statements import Statement, insertion
 from cortex_server.domains import pages
 from cortex_server.domains.pages import Listing
+from cortex_server.domains.redaction import as_said
 from cortex_server.domains.rows import actor, actor_columns, bump, check_revision, differences
 from cortex_server.errors import NotFound
 from cortex_server.events.objects import Comment, Ticket
@@ -39,7 +40,7 @@ def add(tx: WriteTx, ticket: Ticket, fields: dict[str, Any]) -> Comment:
     """Add a comment in the name of the transaction's actor."""
     values = {
         "id": new_id(), "project": ticket.project, "ticket": ticket.key,
-        "type": fields.get("type", "comment"), "body": fields["body"],
+        "type": fields.get("type", "comment"), "body": as_said(tx.actor, fields["body"]),
         "revision": 1, "created_at": tx.now, "updated_at": tx.now,
     }  # fmt: skip
     insertion(comments).run(tx.conn, **values, **actor_columns("author", tx.actor))
@@ -51,6 +52,8 @@ def add(tx: WriteTx, ticket: Ticket, fields: dict[str, Any]) -> Comment:
 def patch(tx: WriteTx, comment: Comment, changes: dict[str, Any], revision: int | None) -> Comment:
     """Change body or type; the author stays."""
     check_revision(f"Comment {comment.id}", comment, revision)
+    if "body" in changes:
+        changes = {**changes, "body": as_said(tx.actor, changes["body"])}
     changed = differences(comment, changes)
     if not changed:
         return comment

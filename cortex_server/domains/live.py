@@ -16,7 +16,7 @@ from typing import Protocol
 
 from cortex_server import log
 from cortex_server.channels import EphemeralEvent
-from cortex_server.domains import messages
+from cortex_server.domains import messages, sessions
 from cortex_server.domains.messages import TEXT_MAX
 from cortex_server.errors import Conflict, NotFound, TooLarge, Unavailable
 from cortex_server.events import validate
@@ -218,6 +218,7 @@ class LiveText:
         merged = self.merge(stored)
         if merged.parts != stored.parts:
             messages.store_text(tx, merged)
+            sessions.heard(tx, merged.session)
         for index, tail in live.tails.items():
             length = len(stored.parts[index].text)
             tx.after_commit.append(partial(tail.stored, min(tail.seen, length), length))

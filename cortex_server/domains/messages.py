@@ -17,6 +17,7 @@ from cortex_server.db.schema import messages
 from cortex_server.db.statements import Statement, insertion
 from cortex_server.domains import pages
 from cortex_server.domains.pages import Listing
+from cortex_server.domains.redaction import redacted, redacted_value
 from cortex_server.domains.rows import check_revision, let_others_run
 from cortex_server.errors import Conflict, Invalid, NotFound
 from cortex_server.events.objects import Message, Part, Session
@@ -24,6 +25,7 @@ from cortex_server.store import ReadTx, WriteTx
 
 TEXT_MAX = 1_048_576  # characters of one part
 _SLICE = 200  # messages that are written together; others run in between
+_PART = {"type": None, "text": "", "tool": None, "input": None, "status": "complete"}  # in order
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 _ONE = (messages.c.session == bindparam("of")) & (messages.c.id == bindparam("message"))
 _BY_ID = Statement(select(messages).where(_ONE))
@@ -122,7 +124,11 @@ def complete_all(tx: WriteTx, session: Session) -> None:
     streaming = select(messages).where(where).order_by(messages.c.number)
     for row in tx.conn.execute(streaming).all():
         message = _message(row)
-        parts = [part.model_copy(update={"status": "complete"}) for part in message.parts]
+        # pieces that deltas brought may only together be a secret
+        parts = [
+            part.model_copy(update={"status": "complete", "text": redacted(part.text)})
+            for part in message.parts
+        ]
         done = _store(tx, message.model_copy(update={"parts": parts, "status": "complete"}))
         tx.emit("message.updated", done, done.project, done.ticket)
 
@@ -143,13 +149,24 @@ def store_text(tx: WriteTx, message: Message) -> bool:
 
 def _normal(fields: dict[str, Any]) -> tuple[list[Part], str]:
     """The parts with every field, and the status of the message: streaming if a part is."""
-    defaults = {"tool": None, "input": None, "status": "complete"}
-    parts = [Part.model_validate({**defaults, **part}) for part in fields["parts"]]
-    streams = any(part.status == "streaming" for part in parts)
+    parts, status = _normal_plain(fields)
+    return [Part.model_validate(part) for part in parts], status
+
+
+def _normal_plain(fields: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
+    """The same, but the parts as JSON types."""
+    parts = [_clean({**_PART, **part}) for part in fields["parts"]]
+    streams = any(part["status"] == "streaming" for part in parts)
     status = fields.get("status") or ("streaming" if streams else "complete")
     if status == "complete" and streams:
-        parts = [part.model_copy(update={"status": "complete"}) for part in parts]
+        parts = [{**part, "status": "complete"} for part in parts]
     return parts, status
+
+
+def _clean(part: dict[str, Any]) -> dict[str, Any]:
+    """The part without the secrets in it."""
+    shown = {"text": redacted(part["text"])}
+    return {**part, **shown, "input": redacted_value(part["input"])}
 
 
 def _check_open(session: Session, status: str) -> None:
@@ -179,10 +196,9 @@ def _create_many(tx: WriteTx, session: Session, items: list[dict[str, Any]]) -> 
     for start in range(0, len(items), _SLICE):
         rows = []
         for number, item in enumerate(items[start : start + _SLICE], start=first + start):
-            parts, status = _normal(item)
+            parts, status = _normal_plain(item)
             _check_open(session, status)
-            plain = _plain(parts)
-            rows.append(_values(tx, session, item["id"], number, item["role"], plain, status))
+            rows.append(_values(tx, session, item["id"], number, item["role"], parts, status))
         insertion(messages).run_many(tx.conn, rows)
         for row in rows:
             message = Message.model_validate(row)
@@ -194,6 +210,8 @@ def _create_many(tx: WriteTx, session: Session, items: list[dict[str, Any]]) -> 
 def _known(tx: ReadTx, session_id: str, ids: list[str]) -> set[str]:
     """Which of these messages the session has."""
     known: set[str] = set()
+    if _LAST.scalar(tx.conn, of=session_id) is None:
+        return known
     for start in range(0, len(ids), _SLICE):
         where = messages.c.id.in_(ids[start : start + _SLICE])
         query = select(messages.c.id).where(messages.c.session == session_id, where)

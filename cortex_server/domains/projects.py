@@ -7,7 +7,7 @@ from sqlalchemy import func, insert, select, update
 
 from cortex_server.db.schema import project_counters, projects, settings, teams, tokens
 from cortex_server.db.schema import tickets as ticket_table
-from cortex_server.domains import pages, ticket_words, tickets
+from cortex_server.domains import attempt_rows, pages, ticket_words, tickets
 from cortex_server.domains.pages import Listing
 from cortex_server.domains.project_rows import find, from_row, get
 from cortex_server.domains.rows import bump, check_revision, differences, let_others_run
@@ -88,8 +88,12 @@ def patch(tx: WriteTx, project: Project, changes: dict[str, Any], revision: int 
 
 
 def delete(tx: WriteTx, project: Project, revision: int | None) -> None:
-    """Delete the project with all that is in it. Its log stays until it is pruned."""
+    """Delete the project with all that is in it. Its log stays until it is pruned.
+
+    Raises Conflict (attempt_active) while an attempt is at work or waits in the queue.
+    """
     check_revision(f"Project {project.key}", project, revision)
+    attempt_rows.check_none_active_in(tx, project.key)
     tx.emit("project.deleted", Keyed(id=project.id, key=project.key), project=project.key)
     tx.conn.execute(sql_delete(settings).where(settings.c.scope == project.key))
     _forget_in_tokens(tx, project.key)

@@ -7,6 +7,7 @@ from sqlalchemy import Row, insert, select
 from cortex_server.db.schema import reviews
 from cortex_server.domains import pages
 from cortex_server.domains.pages import Listing
+from cortex_server.domains.redaction import as_said
 from cortex_server.domains.rows import actor, actor_columns, bump, check_revision, differences
 from cortex_server.errors import Invalid, NotFound
 from cortex_server.events.objects import Review, Ticket
@@ -62,13 +63,13 @@ def request(tx: WriteTx, ticket: Ticket, fields: dict[str, Any]) -> Review:
     values = {
         "id": new_id(), "project": ticket.project, "ticket": ticket.key,
         "repo_path": fields.get("repo_path"), "branch": fields.get("branch"),
-        "commit": fields.get("commit"), "summary": fields["summary"],
+        "commit": fields.get("commit"), "summary": as_said(tx.actor, fields["summary"]),
         "state": "requested", "note": None,
         **actor_columns("requested_by", tx.actor), **actor_columns("resolved_by", None),
         "revision": 1, "created_at": tx.now, "updated_at": tx.now,
     }  # fmt: skip
     tx.conn.execute(insert(reviews).values(values))
-    review = get(tx, values["id"])
+    review = get(tx, str(values["id"]))
     tx.emit("review.requested", review, review.project, review.ticket)
     return review
 
@@ -79,6 +80,8 @@ def patch(tx: WriteTx, review: Review, changes: dict[str, Any], revision: int | 
     Who changes the state is `resolved_by`; a reopened one has nobody.
     """
     check_revision(f"Review request {review.id}", review, revision)
+    if changes.get("note") is not None:
+        changes = {**changes, "note": as_said(tx.actor, changes["note"])}
     changed = differences(review, changes)
     if not changed:
         return review

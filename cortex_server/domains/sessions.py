@@ -3,12 +3,13 @@
 import uuid
 from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, bindparam, select, tuple_
+from sqlalchemy import ColumnElement, bindparam, select, tuple_, update
 
 from cortex_server.db.schema import projects, sessions
 from cortex_server.db.statements import Statement, insertion
 from cortex_server.domains import messages, pages
 from cortex_server.domains.pages import Listing
+from cortex_server.domains.redaction import redacted
 from cortex_server.domains.rows import actor, actor_columns, bump, check_revision, differences
 from cortex_server.errors import Conflict, Invalid, NotFound
 from cortex_server.events.objects import Session, SessionOutcome, SessionStatus, Ticket
@@ -17,9 +18,15 @@ from cortex_server.store import ReadTx, WriteTx
 
 UNTITLED = "Untitled"
 DESCRIPTION = {"title", "agent", "model", "parent_id"}  # changes to these are session.updated
-CONDITION = {"status", "tool", "work"}  # and to these session.status
+CONDITION = {"status", "tool", "work", "stale"}  # and to these session.status
 ACTIVE = tuple(status for status in get_args(SessionStatus) if status != "ended")
 _BY_ID = Statement(select(sessions).where(sessions.c.id == bindparam("id")))
+_HEARD = Statement(
+    update(sessions)
+    .where(sessions.c.id == bindparam("of"), sessions.c.status != "ended")
+    .values(seen_at=bindparam("now", type_=sessions.c.seen_at.type))
+    .returning(sessions.c.stale)
+)
 
 
 def get(tx: ReadTx, session_id: str) -> Session:
@@ -83,14 +90,26 @@ def _active() -> ColumnElement[bool]:
     return sessions.c.status.in_(ACTIVE)
 
 
-def start(tx: WriteTx, ticket: Ticket, fields: dict[str, Any]) -> Session:
+def of_attempt(tx: ReadTx, attempt_id: str) -> list[Session]:
+    """The attempt's sessions, ended ones too, oldest first."""
+    rows = tx.conn.execute(select(sessions).where(sessions.c.attempt == attempt_id))
+    return [_session(row) for row in sorted(rows, key=lambda row: (row.created_at, row.id))]
+
+
+def start(
+    tx: WriteTx, ticket: Ticket, fields: dict[str, Any], attempt: str | None = None
+) -> Session:
     """Start a session. fields may hold an `id`, a UUID that the agent gave it.
+
+    attempt: that it belongs to; `conversations.start` sees to the rest of that.
 
     Raises Conflict (already_exists) for a taken id, Invalid for a parent on another ticket.
     """
     session_id = _own_id(tx, fields.get("id"))
+    fields = _without_secrets(fields)
     values = {
         "id": session_id, "project": ticket.project, "ticket": ticket.key,
+        "attempt": attempt, "stale": False, "seen_at": tx.now,
         "parent_id": _parent(tx, ticket.key, fields.get("parent_id")),
         "title": _title(fields.get("title")),
         "agent": fields.get("agent"), "model": fields.get("model"),
@@ -113,11 +132,16 @@ def patch(tx: WriteTx, session: Session, changes: dict[str, Any], revision: int 
     """
     check_revision(f"Session {session.id}", session, revision)
     changed = differences(session, _checked(tx, session, changes))
-    if not changed:
-        return session
     if session.status == "ended":
-        raise Conflict(f"Session {session.id} has ended; start another.", code="session_ended")
-    bump(tx, sessions, session.id, session, changed)
+        if changed:
+            raise Conflict(f"Session {session.id} has ended; start another.", code="session_ended")
+        return session
+    if session.stale:
+        changed["stale"] = False
+    if not changed:
+        heard(tx, session.id)
+        return session
+    bump(tx, sessions, session.id, session, {**changed, "seen_at": tx.now})
     updated = get(tx, session.id)
     for name, fields in {"session.updated": DESCRIPTION, "session.status": CONDITION}.items():
         if fields & changed.keys():
@@ -130,8 +154,7 @@ def end(
 ) -> Session:
     """End the session and complete its messages; the default outcome is succeeded.
 
-    Its child sessions go on. Text that is only in LiveText has to be flushed before, in the same
-    transaction. Ending it twice changes nothing.
+    Its child sessions go on. Ending it twice changes nothing.
     Raises Conflict (session_ended) when it has ended with another outcome.
     """
     if session.status == "ended":
@@ -141,10 +164,11 @@ def end(
             )
         return session
     check_revision(f"Session {session.id}", session, revision)
+    tx.store_text(tx, session.id)  # what deltas brought is part of its messages
     messages.complete_all(tx, session)
     values = {
         "status": "ended", "outcome": outcome or "succeeded", "tool": None, "work": None,
-        "ended_at": tx.now,
+        "stale": False, "seen_at": tx.now, "ended_at": tx.now,
     }  # fmt: skip
     bump(tx, sessions, session.id, session, values)
     ended = get(tx, session.id)
@@ -152,8 +176,18 @@ def end(
     return ended
 
 
+def heard(tx: WriteTx, session_id: str) -> None:
+    """Note a sign of life. Told only of a session that was stale: it is so no longer."""
+    if not _HEARD.scalar(tx.conn, of=session_id, now=tx.now):
+        return
+    session = get(tx, session_id)
+    bump(tx, sessions, session_id, session, {"stale": False})
+    awake = get(tx, session_id)
+    tx.emit("session.status", awake, awake.project, awake.ticket)
+
+
 def _checked(tx: WriteTx, session: Session, changes: dict[str, Any]) -> dict[str, Any]:
-    checked = dict(changes)
+    checked = _without_secrets(changes)
     if "title" in checked:
         checked["title"] = _title(checked["title"])
     if checked.get("status") == "ended" != session.status:
@@ -162,6 +196,12 @@ def _checked(tx: WriteTx, session: Session, changes: dict[str, Any]) -> dict[str
         checked["parent_id"] = _parent(tx, session.ticket, checked["parent_id"])
         _check_not_below(tx, session, checked["parent_id"])
     return checked
+
+
+def _without_secrets(fields: dict[str, Any]) -> dict[str, Any]:
+    """A copy; what an agent works on may be a command with a key in it."""
+    said = {name: fields[name] for name in ("title", "tool", "work") if fields.get(name)}
+    return {**fields, **{name: redacted(text) for name, text in said.items()}}
 
 
 def _settable(status: str) -> str:
@@ -207,5 +247,5 @@ def _check_not_below(tx: WriteTx, session: Session, parent_id: str) -> None:
 
 def _session(row: Any) -> Session:
     fields = row._asdict()
-    del fields["started_by_kind"], fields["started_by_name"]
+    del fields["started_by_kind"], fields["started_by_name"], fields["seen_at"]
     return Session.model_validate({**fields, "started_by": actor(row, "started_by")})

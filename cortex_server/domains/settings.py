@@ -46,6 +46,10 @@ def _count(value: Any) -> str | None:
     return None if valid else "must be a whole number from 1 to 1000000000"
 
 
+def _flag(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "must be true or false"
+
+
 def _one_of(kind: Any) -> Callable[[Any], str | None]:
     names = get_args(kind)
     return lambda value: None if value in names else f"must be one of {', '.join(names)}"
@@ -75,6 +79,42 @@ KNOWN = (
     Known(
         "done_column", "project", None,
         "The column whose arrivals count as done. null: the last one.", _text,
+    ),
+    Known(
+        "attempts_parallel", "project", 4,
+        "At most this many attempts run at a time.", _count,
+    ),
+    Known(
+        "started_moves_to", "project", "progress",
+        'The column that a ticket enters when an attempt on it starts. "": it stays.', _text,
+    ),
+    Known(
+        "succeeded_moves_to", "project", "review",
+        'The column that it enters when an attempt succeeds. "": it stays.', _text,
+    ),
+    Known(
+        "merged_moves_to", "project", "done",
+        'The column that it enters when the pull request is merged. "": it stays.', _text,
+    ),
+    Known(
+        "commit_uncommitted", "project", True,
+        "What an agent leaves uncommitted is committed to the attempt's branch.", _flag,
+    ),
+    Known(
+        "push", "project", True,
+        "The branch of an attempt that succeeds is pushed, if there is a remote.", _flag,
+    ),
+    Known(
+        "open_pr", "project", True,
+        "A pull request is opened for a branch that was pushed.", _flag,
+    ),
+    Known(
+        "session_silent_s", "project", 300,
+        "A session that says nothing for so many seconds is marked stale.", _count,
+    ),
+    Known(
+        "agents_write_memory", "project", False,
+        "The token of an attempt may write the project's memory, too.", _flag,
     ),
 )  # fmt: skip
 

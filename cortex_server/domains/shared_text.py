@@ -18,7 +18,7 @@ from cortex_server.channels import EphemeralEvent
 from cortex_server.db import postgres
 from cortex_server.db.engine import driver_of
 from cortex_server.db.faults import translated
-from cortex_server.domains import live, messages
+from cortex_server.domains import live, messages, sessions
 from cortex_server.errors import NotFound, Unavailable
 from cortex_server.events.objects import Message
 from cortex_server.store import ReadTx, WriteTx
@@ -106,6 +106,7 @@ class SharedText:
                 grown = _grown(stored, tail)
                 if grown.parts != stored.parts:
                     messages.store_text(tx, grown)
+                    sessions.heard(tx, grown.session)
 
     def close(self) -> None:
         connection, self._connection = self._connection, None

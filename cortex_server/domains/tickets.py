@@ -7,7 +7,15 @@ from sqlalchemy import select
 
 from cortex_server.db.schema import ticket_dependencies, ticket_labels, tickets
 from cortex_server.db.statements import change, insertion
-from cortex_server.domains import arrivals, label_rows, places, project_rows, ranks, settings
+from cortex_server.domains import (
+    arrivals,
+    attempt_rows,
+    label_rows,
+    places,
+    project_rows,
+    ranks,
+    settings,
+)
 from cortex_server.domains.rows import bump, check_revision, differences, let_others_run
 from cortex_server.domains.ticket_lists import TicketFilter, listing
 from cortex_server.domains.ticket_rows import find, get
@@ -82,6 +90,8 @@ def patch(tx: WriteTx, ticket: Ticket, changes: dict[str, Any], revision: int | 
     depends_on = changes.pop("depends_on", None)
     updated_at = changes.pop("updated_at", None)
     values = differences(ticket, changes)
+    if values.get("archived"):
+        attempt_rows.check_none_active(tx, ticket.key)
     if "status" in values:
         project_rows.check_column(project_rows.get(tx, ticket.project), values["status"])
         values["rank"] = _rank_at(tx, ticket.project, values["status"], None, ticket.key)
@@ -112,8 +122,12 @@ def move(
 
 
 def delete(tx: WriteTx, ticket: Ticket, revision: int | None) -> None:
-    """Delete the ticket with all that is on it; tickets that depend on it no longer do."""
+    """Delete the ticket with all that is on it; tickets that depend on it no longer do.
+
+    Raises Conflict (attempt_active), as archiving it does.
+    """
     check_revision(f"Ticket {ticket.key}", ticket, revision)
+    attempt_rows.check_none_active(tx, ticket.key)
     query = select(ticket_dependencies.c.ticket).where(
         ticket_dependencies.c.depends_on == ticket.key
     )

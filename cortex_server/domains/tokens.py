@@ -76,6 +76,7 @@ def insert_token(
     actor: Actor,
     projects: Sequence[str] | None = None,
     ticket: str | None = None,
+    attempt: str | None = None,
     parent_id: str | None = None,
     expires_at: str | None = None,
 ) -> NewToken:
@@ -85,7 +86,7 @@ def insert_token(
     values = {
         "id": token_id, "hash": secret_hash(secret), "name": name, "role": role,
         **actor_columns("actor", actor), "projects": projects, "ticket": ticket,
-        "parent_id": parent_id, "expires_at": expires_at, "revoked_at": None,
+        "attempt": attempt, "parent_id": parent_id, "expires_at": expires_at, "revoked_at": None,
         "created_at": tx.now, "last_used_at": None,
     }  # fmt: skip
     tx.conn.execute(insert(tokens).values(values))

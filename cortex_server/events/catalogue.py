@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from cortex_server.events import objects, payloads
+from cortex_server.events import objects, payloads, work
 
 
 class Audience(Enum):
@@ -79,6 +79,60 @@ _declare(
     "message.updated", objects.Message, "A message or one of its parts was completed or changed."
 )
 _declare("message.delta", payloads.Delta, "Text was appended to a streaming part.", ephemeral=True)
+_declare("permission.asked", work.Permission, "An agent asks a person something.")
+_declare("permission.replied", work.Permission, "A question was answered, or is no longer asked.")
+_declare("attempt.started", work.Attempt, "An attempt was put in the queue.")
+_declare("attempt.status", work.Attempt, "An attempt's status changed.")
+_declare(
+    "attempt.progress",
+    payloads.AttemptProgress,
+    "An attempt's runner came to another stage, or says how far it is.",
+)
+_declare("attempt.log", work.LogEntry, "An attempt's log got an entry.")
+_declare("attempt.session", payloads.AttemptSession, "An attempt got a conversation.")
+_declare("attempt.todos", payloads.AttemptTodos, "An attempt's list of todos changed.")
+_declare("attempt.pr", payloads.AttemptPr, "A pull request was opened, merged or closed.")
+_declare("git.status", payloads.AttemptGit, "What changed in an attempt's worktree.")
+_declare("git.commit", work.GitCommit, "A commit was made in an attempt's worktree.")
+_declare("git.push", work.GitPush, "An attempt's branch was pushed.")
+_declare(
+    "agent.registered",
+    work.Agent,
+    "A runner offers an agent that was not known, or that changed.",
+    Audience.EVERYONE,
+)
+_declare(
+    "agent.profile",
+    payloads.ChangedProfile,
+    "A profile was created, changed or deleted.",
+    Audience.EVERYONE,
+)
+_declare(
+    "runner.online",
+    work.Runner,
+    "A runner is there. One event for each project of a runner that serves only some.",
+    Audience.EVERYONE,
+)
+_declare(
+    "runner.offline",
+    work.Runner,
+    "A runner has left or is silent. One event for each project, as above.",
+    Audience.EVERYONE,
+)
+_declare("opencode.status", work.Instance, "An agent's server, or the link to it, changed.")
+_declare("batch.created", work.Batch, "A batch was created.")
+_declare("batch.started", work.Batch, "A batch begins to run.")
+_declare("batch.ticket.started", work.BatchTicket, "A batch started an attempt on a ticket.")
+_declare("batch.ticket.completed", work.BatchTicket, "A ticket's attempt succeeded.")
+_declare("batch.ticket.failed", work.BatchTicket, "A ticket failed, or conflicts with others.")
+_declare("batch.ticket.skipped", work.BatchTicket, "A ticket was left out: its work conflicts.")
+_declare("batch.ticket.cancelled", work.BatchTicket, "A ticket of a batch was given up.")
+_declare("batch.merging", work.Batch, "A batch's branches are to be merged.")
+_declare("batch.completed", work.Batch, "A batch is done.")
+_declare("batch.failed", work.Batch, "A batch failed.")
+_declare("batch.cancelled", work.Batch, "A batch was cancelled.")
+_declare("trigger.fired", payloads.Fired, "A trigger did what it is for.")
+_declare("memory.changed", payloads.ChangedMemory, "A project's memory changed.")
 _declare("settings.updated", objects.Settings, "A setting changed, of the server or of a project.")
 
 

@@ -137,9 +137,12 @@ class Review(Wire):
 
 
 class Session(Wire):
+    """attempt: that it belongs to · stale: nothing was heard of it for long, whatever it says."""
+
     id: str
     project: str
     ticket: str
+    attempt: str | None
     parent_id: str | None
     title: str
     agent: str | None
@@ -148,6 +151,7 @@ class Session(Wire):
     tool: str | None
     work: str | None
     outcome: SessionOutcome | None
+    stale: bool
     started_by: Actor
     revision: int
     created_at: str
@@ -195,6 +199,7 @@ class Token(Wire):
     actor: Actor
     projects: list[str] | None
     ticket: str | None
+    attempt: str | None
     expires_at: str | None
     revoked_at: str | None
     created_at: str

@@ -9,28 +9,15 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import gevent
-from sqlalchemy import bindparam, select
 
 from cortex_server import log
 from cortex_server.batches import CHUNK_BYTES, Batch
 from cortex_server.clock import iso
-from cortex_server.db.schema import events as event_table
-from cortex_server.db.statements import Statement
 from cortex_server.errors import CursorExpired, NotFound
 from cortex_server.snapshots import Snapshot
-from cortex_server.store import ReadTx
 from cortex_server.stream import frames
 from cortex_server.stream.base import Stream
 from cortex_server.subscriber import Subscriber
-
-_NEXT_SEQ = Statement(
-    select(event_table.c.seq)
-    .where(
-        event_table.c.project == bindparam("project"), event_table.c.position > bindparam("cursor")
-    )
-    .order_by(event_table.c.position)
-    .limit(1)
-)
 
 
 class EventStream(Stream):
@@ -105,13 +92,9 @@ class EventStream(Stream):
         if self.request.snapshot and not self.request.cursor:
             yield from self._open_with_state(subscriber, None)
             return
-        with self.services.store.read() as tx:
-            state = log.state(tx.conn)
-            fault = log.fault(self.request.cursor, state) if self.request.cursor else None
-            resumed = self.request.cursor is not None and not fault
-            self.cursor = self.request.cursor[1] if self.request.cursor and resumed else state.head
-            if resumed or not self.request.snapshot:
-                self.seq = self._seq_at(tx, self.cursor)
+        begin = self.services.pages.beginning(self.request.project, self.request.cursor)
+        state, fault, self.cursor, self.seq = begin.state, begin.fault, begin.cursor, begin.seq
+        resumed = self.request.cursor is not None and not fault
         hello_id = None if self.request.snapshot else f"{state.epoch}.{self.cursor}"
         if resumed:
             yield self.hello(state, True, hello_id)
@@ -131,7 +114,15 @@ class EventStream(Stream):
         if fault:
             opening += self._reset(fault, snapshot.floor)
         yield opening
+        if statuses := self._statuses(snapshot):
+            yield statuses
         yield snapshot.frame  # as it is: joined with the greeting it would be copied for each
+
+    def _statuses(self, snapshot: Snapshot) -> bytes:
+        """What the recent attempts are, as far as this stream tells of attempts."""
+        if self.request.types is not None and "attempt.status" not in self.request.types:
+            return b""
+        return snapshot.statuses_of(self.grant.ticket or self.request.ticket)
 
     def _snapshot(self, subscriber: Subscriber) -> Snapshot | None:
         """The state of what this stream is about; None, and the stream ends, when it is gone."""
@@ -179,6 +170,8 @@ class EventStream(Stream):
         self.cursor, self.seq = snapshot.head, snapshot.seq
         if self.request.snapshot:
             yield self._reset("expired", snapshot.floor)
+            if statuses := self._statuses(snapshot):
+                yield statuses
             yield snapshot.frame
         else:
             yield self._reset("expired", snapshot.floor, snapshot.id)
@@ -212,11 +205,3 @@ class EventStream(Stream):
             filtered = self.request.types is not None or channel.ticket is not None
             content["seq"] = None if filtered else self.seq
         return frames.frame("heartbeat", content, f"{self.services.epoch}.{self.cursor}")
-
-    def _seq_at(self, tx: ReadTx, cursor: int) -> int | None:
-        """The seq of the project's last event up to `cursor`, by the first one after it."""
-        project = self.request.project
-        if project is None:
-            return None
-        first: int | None = _NEXT_SEQ.scalar(tx.conn, project=project, cursor=cursor)
-        return log.seq_of(tx.conn, project) if first is None else first - 1

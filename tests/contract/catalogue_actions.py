@@ -34,7 +34,7 @@ def causes(event: str) -> Callable[[Action], Action]:
     return register
 
 
-def _change(w: World, method: str, path: str, **body: Any) -> Any:
+def change(w: World, method: str, path: str, **body: Any) -> Any:
     answer = w.server.api(method, path, json=body or None)
     assert answer.ok, answer.text
     return answer.json() if answer.content else None
@@ -56,16 +56,16 @@ def _team(w: World) -> str:
 def rename_team(w: World) -> str:
     path = _team(w)
     with w.emits("team.updated"):
-        _change(w, "PATCH", path, name="Another name")
+        change(w, "PATCH", path, name="Another name")
     return path
 
 
 @causes("team.deleted")
 def delete_team(w: World) -> str:
     path = _team(w)
-    _change(w, "PATCH", f"/projects/{w.project}", team=path.rpartition("/")[2])
+    change(w, "PATCH", f"/projects/{w.project}", team=path.rpartition("/")[2])
     with w.emits("project.updated", "team.deleted"):
-        _change(w, "DELETE", path)
+        change(w, "DELETE", path)
     return path
 
 
@@ -82,14 +82,14 @@ def remove_a_column(w: World) -> str:
     path = f"/projects/{w.project}"
     columns = w.server.api("GET", path).json()["columns"]
     with w.emits("ticket.moved", "project.updated"):
-        _change(w, "PATCH", path, columns=columns[1:], move_tickets_to=columns[1]["name"])
+        change(w, "PATCH", path, columns=columns[1:], move_tickets_to=columns[1]["name"])
     return path
 
 
 @causes("project.deleted")
 def delete_project(w: World) -> str:
     with w.emits("project.deleted"):
-        _change(w, "DELETE", f"/projects/{w.project}")
+        change(w, "DELETE", f"/projects/{w.project}")
     return f"/projects/{w.project}"
 
 
@@ -102,7 +102,7 @@ def create_label(w: World) -> str:
 
 def _label(w: World) -> str:
     label = w.server.make(f"/projects/{w.project}/labels", name="bug")
-    _change(w, "POST", f"/tickets/{w.ticket}/labels", label="bug")
+    change(w, "POST", f"/tickets/{w.ticket}/labels", label="bug")
     return f"/labels/{label['id']}"
 
 
@@ -110,7 +110,7 @@ def _label(w: World) -> str:
 def rename_label(w: World) -> str:
     path = _label(w)
     with w.emits("label.updated", "ticket.updated"):
-        _change(w, "PATCH", path, name="defect")
+        change(w, "PATCH", path, name="defect")
     return path
 
 
@@ -118,14 +118,14 @@ def rename_label(w: World) -> str:
 def delete_label(w: World) -> str:
     path = _label(w)
     with w.emits("ticket.unlabeled", "label.deleted"):
-        _change(w, "DELETE", path)
+        change(w, "DELETE", path)
     return path
 
 
 @causes("ticket.labeled")
 def label_ticket(w: World) -> str:
     with w.emits("label.created", "ticket.labeled"):
-        _change(w, "POST", f"/tickets/{w.ticket}/labels", label="new")
+        change(w, "POST", f"/tickets/{w.ticket}/labels", label="new")
     return f"/tickets/{w.ticket}"
 
 
@@ -133,7 +133,7 @@ def label_ticket(w: World) -> str:
 def unlabel_ticket(w: World) -> str:
     _label(w)
     with w.emits("ticket.unlabeled"):
-        _change(w, "DELETE", f"/tickets/{w.ticket}/labels/bug")
+        change(w, "DELETE", f"/tickets/{w.ticket}/labels/bug")
     return f"/tickets/{w.ticket}"
 
 
@@ -147,7 +147,7 @@ def create_ticket(w: World) -> str:
 @causes("ticket.updated")
 def change_everything(w: World) -> str:
     with w.emits("label.created", "ticket.updated", "ticket.labeled", "ticket.moved"):
-        _change(
+        change(
             w, "PATCH", f"/tickets/{w.ticket}", title="Other", labels=["fresh"], status="progress"
         )
     return f"/tickets/{w.ticket}"
@@ -156,7 +156,7 @@ def change_everything(w: World) -> str:
 @causes("ticket.moved")
 def move_ticket(w: World) -> str:
     with w.emits("ticket.moved"):
-        _change(w, "POST", f"/tickets/{w.ticket}/move", status="done", position=0)
+        change(w, "POST", f"/tickets/{w.ticket}/move", status="done", position=0)
     return f"/tickets/{w.ticket}"
 
 
@@ -164,7 +164,7 @@ def move_ticket(w: World) -> str:
 def delete_ticket(w: World) -> str:
     w.server.make(f"/projects/{w.project}/tickets", title="Later", depends_on=[w.ticket])
     with w.emits("ticket.updated", "ticket.deleted"):
-        _change(w, "DELETE", f"/tickets/{w.ticket}")
+        change(w, "DELETE", f"/tickets/{w.ticket}")
     return f"/tickets/{w.ticket}"
 
 
@@ -183,7 +183,7 @@ def _comment(w: World) -> str:
 def edit_comment(w: World) -> str:
     path = _comment(w)
     with w.emits("comment.updated"):
-        _change(w, "PATCH", path, body="Look again")
+        change(w, "PATCH", path, body="Look again")
     return path
 
 
@@ -191,7 +191,7 @@ def edit_comment(w: World) -> str:
 def delete_comment(w: World) -> str:
     path = _comment(w)
     with w.emits("comment.deleted"):
-        _change(w, "DELETE", path)
+        change(w, "DELETE", path)
     return path
 
 
@@ -206,7 +206,7 @@ def request_review(w: World) -> str:
 def resolve_review(w: World) -> str:
     made = w.server.make(f"/tickets/{w.ticket}/reviews", summary="Please", branch="fix")
     with w.emits("review.resolved"):
-        _change(w, "PATCH", f"/reviews/{made['id']}", state="approved", note="Good")
+        change(w, "PATCH", f"/reviews/{made['id']}", state="approved", note="Good")
     return f"/reviews/{made['id']}"
 
 
@@ -225,7 +225,7 @@ def _session(w: World) -> str:
 def describe_session(w: World) -> str:
     path = _session(w)
     with w.emits("session.updated", "session.status"):
-        _change(w, "PATCH", path, title="Second try", status="working", tool="bash")
+        change(w, "PATCH", path, title="Second try", status="working", tool="bash")
     return path
 
 
@@ -233,7 +233,7 @@ def describe_session(w: World) -> str:
 def work_in_session(w: World) -> str:
     path = _session(w)
     with w.emits("session.status"):
-        _change(w, "PATCH", path, status="working", work="Reads the tests")
+        change(w, "PATCH", path, status="working", work="Reads the tests")
     return path
 
 
@@ -243,7 +243,7 @@ _STREAMING = {"role": "assistant", "status": "streaming"}
 def _message(w: World) -> str:
     path = f"{_session(w)}/messages/m-1"
     parts = [{"type": "text", "text": "Hel", "status": "streaming"}]
-    _change(w, "PUT", path, parts=parts, **_STREAMING)
+    change(w, "PUT", path, parts=parts, **_STREAMING)
     return path
 
 
@@ -251,7 +251,7 @@ def _message(w: World) -> str:
 def end_session(w: World) -> str:
     session = _message(w).partition("/messages")[0]
     with w.emits("message.updated", "session.ended"):
-        _change(w, "POST", f"{session}/end", outcome="succeeded")
+        change(w, "POST", f"{session}/end", outcome="succeeded")
     return session
 
 
@@ -259,7 +259,7 @@ def end_session(w: World) -> str:
 def put_message(w: World) -> str:
     path = f"{_session(w)}/messages/m-1"
     with w.emits("message.created"):
-        _change(w, "PUT", path, role="user", parts=[{"type": "text", "text": "Hello"}])
+        change(w, "PUT", path, role="user", parts=[{"type": "text", "text": "Hello"}])
     return path
 
 
@@ -267,7 +267,7 @@ def put_message(w: World) -> str:
 def complete_message(w: World) -> str:
     path = _message(w)
     with w.emits("message.updated"):
-        _change(w, "PUT", path, role="assistant", parts=[{"type": "text", "text": "Hello"}])
+        change(w, "PUT", path, role="assistant", parts=[{"type": "text", "text": "Hello"}])
     return path
 
 
@@ -275,7 +275,7 @@ def complete_message(w: World) -> str:
 def append_to_message(w: World) -> str:
     path = _message(w)
     with w.emits():  # nothing is logged
-        _change(w, "POST", f"{path}/delta", part=0, offset=3, text="lo")
+        change(w, "POST", f"{path}/delta", part=0, offset=3, text="lo")
     return path
 
 
@@ -283,5 +283,5 @@ def append_to_message(w: World) -> str:
 def change_settings(w: World) -> str:
     path = f"/projects/{w.project}/settings"
     with w.emits("settings.updated"):
-        _change(w, "PATCH", path, values={"default_priority": "high"})
+        change(w, "PATCH", path, values={"default_priority": "high"})
     return path

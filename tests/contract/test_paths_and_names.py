@@ -9,6 +9,7 @@ import pytest
 from werkzeug.routing import Map
 
 from cortex_cli import completion
+from cortex_cli.commands import runner
 from cortex_cli.sdk import decode
 from cortex_server.app import create_app
 from cortex_server.config import Config
@@ -119,10 +120,13 @@ def test_every_event_name_in_the_client_is_in_the_catalogue():
     nouns = {name.partition(".")[0] for name in completion.EVENT_TYPES}
     name = re.compile(rf"({'|'.join(nouns)})(\.[a-z_]+)+")
     for source in SOURCES:
+        if source.parent.name == "opencode":
+            continue  # it speaks of OpenCode's events, too
         tree = ast.parse(source.read_text(encoding="utf-8"))
         texts = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)]
         named = {text for text in texts if isinstance(text, str) and name.fullmatch(text)}
-        known = {*completion.EVENT_TYPES, "batch.ticket"}
+        # What a runner prints has names of the same form, and a table of its own.
+        known = {*completion.EVENT_TYPES, *runner.SENTENCES, "batch.ticket"}
         assert named <= known, source
 
 

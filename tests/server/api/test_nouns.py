@@ -264,6 +264,34 @@ def test_pages_of_a_list_are_whole_while_it_changes(api):
     assert seen == [f"CTX-{number}" for number in range(1, 8)]
 
 
+def two_of_each_at_work(api):
+    """Two agents, runners, attempts with a log, servers, questions, commands; ids by noun."""
+    for number in range(2):
+        offers = [{"name": f"a{n}", "adapter": "command", "capabilities": []} for n in range(2)]
+        said = {"name": f"r{number}", "host": "here", "version": "1", "parallel": 2}
+        runner = api.make("/runners", **said, agents=offers)["id"]
+        api.make("/profiles", name=f"p{number}", agent="a0")
+    for _ in range(2):
+        api.make("/tickets/CTX-1/attempts", agent="a0")
+        attempt = api.make(f"/runners/{runner}/claim")["claim"]["attempt"]
+        path, session = f"/attempts/{attempt['id']}", f"/sessions/{attempt['session']}"
+        entries = [{"kind": "text", "text": "x"}] * 2
+        api("POST", f"{path}/log", json={"generation": 1, "entries": entries})
+        api("PUT", f"{path}/instance", json={"generation": 1, "status": "running"})
+        api.make(f"{session}/permissions", title="?", free_text=True)
+        api.make(f"{session}/prompt", text="on")
+    call = {"kind": "call", "url": "https://example.org/hook"}
+    for number in range(2):
+        body = {"tickets": ["CTX-2"], "agent": "a0", "start": False}
+        api.make("/projects/CTX/batches", **body)
+        api("PUT", f"/projects/CTX/memory/m{number}", json={"body": "x"})
+        on = {"types": ["team.created"]}
+        trigger = api.make("/projects/CTX/triggers", name=f"t{number}", on=on, action=call)["id"]
+    for _ in range(2):
+        api.make(f"/triggers/{trigger}/test")
+    return {"attempts": attempt["id"], "runners": runner, "triggers": trigger}
+
+
 def test_every_list_pages_one_by_one(api):
     api.make("/projects", key="B", name="b")
     for number in range(2):
@@ -276,11 +304,16 @@ def test_every_list_pages_one_by_one(api):
         api.make("/tokens", name="t", role="read")
     for number in range(2):
         api("PUT", f"/sessions/{session}/messages/m{number}", json={"role": "user", "parts": []})
-    values = {"<key>": "CTX", "<ref>": "CTX-1", "<id>": session}
-    lists = [e.path for noun in rest.ALL for e in noun.endpoints if e.many]
+    values = {"<key>": "CTX", "<ref>": "CTX-1"}
+    ids = {"sessions": session, **two_of_each_at_work(api)}
+    # commands come all at once: a runner needs them all
+    paged = [e for noun in rest.ALL for e in noun.endpoints if "limit" in e.query.model_fields]
+    lists = [e.path for e in paged]
+    assert all(e.many for e in paged)
     assert len(lists) >= 12
     for declared in lists:
-        path = re.sub("<.+?>", lambda match: values[match[0]], declared)
+        named = values | {"<id>": ids.get(declared.split("/")[1])}
+        path = re.sub("<.+?>", lambda match, named=named: named[match[0]], declared)
         whole = api.get(path)["items"]
         assert len(whole) >= 2, path
         found, cursor = [], ""

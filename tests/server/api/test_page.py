@@ -1,14 +1,22 @@
 """The live page in a real browser: a cookie, an EventSource, every type, and coming back."""
 
+import itertools
+from contextlib import nullcontext
+
 import pytest
 
 from cortex_server.events import EVENTS
+from tests.contract import attempt_actions, batch_actions, conversation_actions  # noqa: F401
+from tests.contract.catalogue_actions import ACTIONS
 from tests.support.needs import chromium
 
 from .chromium import Page
 
 pytestmark = pytest.mark.browser
 
+AT_WORK = (
+    "agent", "attempt", "batch", "git", "memory", "opencode", "permission", "runner", "trigger",
+)  # fmt: skip
 SCRIPT = "<img src=x onerror='window.broken=1'>"
 
 
@@ -64,6 +72,36 @@ def do_everything(server):
     talk(server)
 
 
+class Everything:
+    """The World of the catalogue's actions, all of them on the board of CTX."""
+
+    project = "CTX"
+
+    def __init__(self, server):
+        self.server = server
+        self._names = itertools.count(1)
+
+    def perform(self, name):
+        self.ticket = self.server.make("/projects/CTX/tickets", title=name)["key"]
+        ACTIONS[name](self)
+
+    def emits(self, *_types):
+        return nullcontext()
+
+    def new(self, noun):
+        return f"{noun[0].upper()}{next(self._names)}"
+
+
+def work(server):
+    """Perform the catalogue's action for each type that agents at work cause."""
+    settings = {"attempts_parallel": 1000}
+    server.api("PATCH", "/projects/CTX/settings", json={"values": settings})
+    world = Everything(server)
+    for name in ACTIONS:
+        if name.split(".")[0] in AT_WORK:
+            world.perform(name)
+
+
 def talk(server):
     session = server.make("/tickets/CTX-1/sessions", agent=SCRIPT)["id"]
     server.api("PATCH", f"/sessions/{session}", json={"title": "Talk"})
@@ -78,19 +116,18 @@ def talk(server):
 def test_the_page_receives_every_type_and_shows_text_only(page, server):
     log_in(page, server)
 
+    work(server)
     do_everything(server)
-    page.until("window.cortex.counts['session.ended'] === 1")
+    page.until("window.cortex.counts['team.deleted'] === 1")
+    page.until("window.cortex.counts['session.ended'] >= 1")
+    board = server.api("GET", "/projects/CTX/board").json()
+    page.until(f"document.body.dataset.seq === '{board['seq']}'")
 
     counts = page.value("window.cortex.counts")
     # these two end the page's own board, or came before it
     assert EVENTS.keys() - counts.keys() == {"project.created", "project.deleted"}
     assert positions(page) == sorted(set(positions(page)))
-    board = server.api("GET", "/projects/CTX/board").json()
-    page.until(f"document.body.dataset.seq === '{board['seq']}'")
-    assert (
-        page.value("document.querySelector('[data-column=progress] .card').dataset.ticket")
-        == "CTX-1"
-    )
+    assert page.value("!!document.querySelector('[data-column=progress] [data-ticket=\"CTX-1\"]')")
     assert page.value("document.images.length") == 0
     assert page.value("window.broken") is None
     assert page.faults == []

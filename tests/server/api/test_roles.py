@@ -28,8 +28,9 @@ def world(tmp_path_factory):
 
 ALL = ("admin", "read", "write", "runner", "reads ONE", "writes ONE", "agent")
 WRITERS = ("admin", "write", "runner", "writes ONE", "agent")
-WIDE = ("admin", "write", "runner")
+WIDE = ("admin", "write")
 NO_AGENT = tuple(role for role in ALL if role != "agent")
+RUNNER = {"name": "r-1", "host": "h", "version": "1", "parallel": 1, "agents": []}
 # (method, path, body, who may, what the others get)
 MATRIX = [
     ("GET", "/whoami", None, ALL, None),
@@ -59,6 +60,13 @@ MATRIX = [
     ("POST", "/projects/ONE/tickets", {"title": "x"}, (*WIDE, "writes ONE"), 403),
     ("PATCH", "/projects/ONE", {"name": "x"}, (*WIDE, "writes ONE"), 403),
     ("PATCH", "/projects/ONE/settings", {"values": {}}, (*WIDE, "writes ONE"), 403),
+    ("GET", "/agents", None, NO_AGENT, 403),
+    ("GET", "/runners", None, NO_AGENT, 403),
+    ("GET", "/profiles", None, NO_AGENT, 403),
+    ("GET", "/attempts", None, ALL, None),
+    ("GET", "/tickets/ONE-1/attempts", None, ALL, None),
+    ("POST", "/tickets/ONE-1/attempts", {"agent": "none", "base": "-x"}, (), 403),
+    ("POST", "/runners", RUNNER, ("admin", "runner"), 403),
     ("DELETE", "/tickets/ONE-1?revision=999", None, (), 403),
     ("POST", "/teams", {"key": "bad key", "name": "x"}, (), 403),
     ("POST", "/tokens", {"name": "x", "role": "read"}, ("admin",), 403),
@@ -125,6 +133,27 @@ def test_an_agent_sees_only_what_is_on_its_ticket(world):
     assert is_problem(agent("GET", "/sessions?ticket=ONE-2"), 404)
     message = {"role": "user", "parts": []}
     assert is_problem(agent("PUT", f"/sessions/{other}/messages/m", json=message), 404)
+
+
+def test_an_agent_does_not_answer_its_own_review_request(world):
+    admin, agent = world["admin"], world["agent"]
+    own = agent.make("/tickets/ONE-1/reviews", summary="mine")["id"]
+    other = admin.make("/tickets/ONE-1/reviews", summary="yours")["id"]
+
+    for state in ("approved", "changes_requested"):
+        assert is_problem(agent("PATCH", f"/reviews/{own}", json={"state": state}), 403)
+    assert agent("PATCH", f"/reviews/{own}", json={"state": "dismissed"}).status_code == 200
+    assert agent("PATCH", f"/reviews/{other}", json={"state": "approved"}).status_code == 200
+
+
+def test_a_runner_tells_of_work_and_decides_none(world):
+    runner = world["runner"]
+    profile = {"name": "p", "agent": "none", "options": {}}
+    assert is_problem(runner("POST", "/profiles", json=profile), 403)
+    assert is_problem(runner("PATCH", "/projects/ONE", json={"repo_path": "/etc"}), 403)
+    assert is_problem(runner("POST", "/projects/ONE/batches", json={"tickets": ["ONE-1"]}), 403)
+    assert is_problem(runner("POST", "/tickets/ONE-1/attempts", json={"agent": "none"}), 403)
+    assert runner("POST", "/tickets/ONE-1/sessions", json={}).status_code == 201
 
 
 def test_an_agent_changes_only_its_own_comments(world):

@@ -160,7 +160,11 @@ def test_the_dashboard_streams(shared):
         ("no.such", {"no.such"}),
         ("nothing.*", set()),
         ("review.*,ticket.moved", {"review.requested", "review.resolved", "ticket.moved"}),
-        ("batch.ticket.*", set()),
+        (
+            "batch.ticket.*",
+            {f"batch.ticket.{end}" for end in ("started", "completed", "failed", "skipped")}
+            | {"batch.ticket.cancelled"},
+        ),
         ("batch.ticket.failed", {"batch.ticket.failed"}),
         ("ticket.moved,*", None),
     ],

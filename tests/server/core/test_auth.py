@@ -117,7 +117,7 @@ def test_what_each_role_may(role):
             "read": {"write": False, "wide": False, "admin": False},
             "agent": {"write": True, "wide": False, "admin": False},
             "write": {"write": True, "wide": True, "admin": False},
-            "runner": {"write": True, "wide": True, "admin": False},
+            "runner": {"write": True, "wide": False, "admin": False},
             "admin": {"write": True, "wide": True, "admin": True},
         }[role]
     )

@@ -1,13 +1,17 @@
 """Housekeeping: each duty when it is due, whatever happens to the others."""
 
 import json
+from dataclasses import replace
 
 from sqlalchemy import func, select
 
 from cortex_server import log
 from cortex_server.db import schema
 from cortex_server.domains import idempotency, messages, sessions, settings, tokens
+from cortex_server.events.payloads import Keyed
 from cortex_server.reconciler import Reconciler
+from tests.support.clocks import Running
+from tests.support.stores import ALICE
 
 
 def count(store, table):
@@ -57,6 +61,34 @@ def test_a_duty_that_fails_stops_no_other_and_is_tried_again(live):
     duties = Duties(Reconciler(live.services), [0.5, 0.1, 1.0])
     assert duties.at(100.0) == [0.5, 0.1, 1.0]
     assert duties.at(100.2) == [0.1]
+
+
+def test_a_duty_that_has_more_to_do_lets_the_others_go_first(live):
+    reconciler = Reconciler(live.services)
+    done = []
+    left = [True, True, False]
+    reconciler._duties = [
+        (300.0, lambda: done.append("long") or left.pop(0)),
+        (0.5, lambda: done.append("short")),
+    ]
+    reconciler._due_at = [0.0, 0.0]
+    for tick in range(5):
+        reconciler.tick(100.0 + tick / 2)
+    assert done == ["long", "short"] * 3 + ["short"] * 2
+
+
+def test_pruning_a_long_log_takes_turns(make_live):
+    live = make_live(log_retention_events=10)
+    live.ticket(live.project())
+    with live.store.write(ALICE) as tx:
+        for _ in range(3 * log.PRUNE_SLICE):
+            tx.emit("team.deleted", Keyed(id="x", key="x"))
+    reconciler = Reconciler(replace(live.services, clock=Running(live.clock, 0.4)))
+    assert reconciler.prune(), "one slice, and no time for the next one"
+    assert state(live.store).floor < log.PRUNE_SLICE * 2
+    while reconciler.prune():
+        pass
+    assert state(live.store).head - state(live.store).floor == 10
 
 
 def test_every_duty_is_done_on_a_real_server_without_a_fault(live, caplog):

@@ -68,6 +68,39 @@ def test_pages_of_different_channels_are_different(live):
         live.services.bus.recent.clear()
 
 
+def test_those_who_come_back_to_the_same_place_share_one_look_at_the_log(live, reads):
+    project = live.project()
+    live.ticket(project)
+    begin, epoch = live.services.pages.beginning, live.services.epoch
+    del reads[:]
+    found = [begin("CTX", (epoch, 1)) for _ in range(10)]
+    assert (found[0].cursor, found[0].seq, found[0].state.head) == (1, 1, 2)
+    assert all(begun is found[0] for begun in found)
+    assert len(reads) == 1
+    assert begin(None, (epoch, 1)).seq is None
+    assert begin("CTX", None).cursor == 2
+
+
+def test_what_is_known_of_the_log_ends_with_the_next_event(live):
+    project = live.project()
+    begin, epoch = live.services.pages.beginning, live.services.epoch
+    assert begin("CTX", None).seq == 1
+    assert begin("CTX", (epoch, 1)).state.head == 1
+    live.ticket(project)
+    assert (begin("CTX", None).cursor, begin("CTX", None).seq) == (2, 2)
+    assert begin("CTX", (epoch, 1)).state.head == 2
+
+
+def test_a_cursor_that_cannot_be_served_is_looked_at_each_time(live, reads):
+    live.project()
+    begin, epoch = live.services.pages.beginning, live.services.epoch
+    del reads[:]
+    for _ in range(2):
+        assert begin("CTX", (epoch, 2)).fault == "future"
+        assert begin("CTX", ("00000000", 1)).fault == "epoch"
+    assert len(reads) == 4
+
+
 def test_at_the_head_nothing_is_read(live, reads):
     live.project()
     del reads[:]

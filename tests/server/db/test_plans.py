@@ -23,6 +23,11 @@ ALLOWED = [
     (r"", r"SCAN log_state", "one row"),
     (r"", r"SCAN ticket_search\w* VIRTUAL TABLE INDEX", "the index of words, by its own index"),
     (r"", r"SCAN (projects|project_counters|teams|p)\b", "as many as there are boards"),
+    (r"", r"SCAN (runners|agents|profiles)\b", "as many as there are of these"),
+    (r"DELETE FROM runner_commands", r"SCAN", "those of a day; once a minute"),
+    (r"(?<!NOT \()attempts.status IN \('(queued|starting)'", r"USE TEMP.*ORDER", "active ones"),
+    (r"attempts.status = '(starting|running)' AND attempts.lease", r"USE TEMP", "active ones"),
+    (r"FROM attempts.*attempts.ticket = ", r"USE TEMP B-TREE FOR ORDER", "those of a ticket"),
     (r"", r"SCAN tokens|SCAN login_tickets", "as many as there are tokens; once a minute"),
     (r"", r"SCAN (named|anon_\d+|s|\(subquery-\d+\)|SUBQUERY \d+)$", "a page of rows or fewer"),
     (r"", r"SCAN CONSTANT ROW", "no table"),
@@ -148,6 +153,95 @@ def _change_everything(ask):
     ask("PATCH", "/settings", values={"log_retention_days": 30})
     ask("PATCH", "/projects/CTX/settings", values={"default_priority": "low"})
     ask("POST", "/tokens", name="t", role="agent", ticket="CTX-2")
+    _runners(ask)
+    _batches(ask)
+    _work(ask)
+
+
+def _runners(ask):
+    """Runners, profiles and attempts, without what is on these."""
+    offer = {"name": "sh", "adapter": "command", "capabilities": []}
+    said = {"name": "r-2", "host": "here", "version": "1", "parallel": 3, "agents": [offer]}
+    runner = f"/runners/{ask('POST', '/runners', **said, projects=['CTX'])['id']}"
+    ask("POST", "/runners", **said)
+    ask("POST", "/profiles", name="a", agent="sh", options={"model": "m"})
+    ask("PATCH", "/profiles/a", agent="sh", name="b")
+    ask("POST", "/profiles", name="c", agent="sh", project="CTX")
+    for profile in ("b", "c"):
+        made = ask("POST", "/tickets/CTX-3/attempts", agent="sh", profile=profile, base="main")
+    path = f"/attempts/{made['id']}"
+    ask("POST", f"{path}/stop")
+    path = f"/attempts/{ask('POST', f'{path}/retry')['id']}"
+    for _ in range(2):
+        claimed = ask("POST", f"{runner}/claim")["claim"]["attempt"]
+        held = [{"id": claimed["id"], "generation": 1}]
+        ask("POST", f"{runner}/heartbeat", attempts=held, batches=held)
+        ask("POST", f"/attempts/{claimed['id']}/stop")
+        command = ask("GET", f"{runner}/commands")["items"][0]["id"]
+        ask("POST", f"{runner}/commands/{command}/ack", error="x")
+        ask("POST", f"/attempts/{claimed['id']}/end", generation=1, status="cancelled")
+    ask("DELETE", "/profiles/c")
+    ask("POST", f"{runner}/leave")
+
+
+def _batches(ask):
+    """A batch that is merged, one that is cancelled, triggers of each kind, and memory."""
+    offer = {"name": "b", "adapter": "command", "capabilities": []}
+    said = {"name": "r-3", "host": "here", "version": "1", "parallel": 3, "agents": [offer]}
+    runner = f"/runners/{ask('POST', '/runners', **said)['id']}"
+    ask("POST", "/projects/TWO/batches", tickets=["TWO-1", "TWO-2"], agent="b")
+    on, call = {"types": ["batch.*"]}, {"kind": "call", "url": "http://127.0.0.1:1/"}
+    for name, action in (("call", call), ("start", {"kind": "attempt", "agent": "b"})):
+        trigger = ask("POST", "/projects/TWO/triggers", name=name, on=on, action=action)
+    ask("PATCH", f"/triggers/{trigger['id']}", name="started")
+    clock = {"kind": "batch", "agent": "b", "tickets": {"status": "backlog"}}
+    ask("POST", "/projects/TWO/triggers", name="clock", on={"every_s": 1}, action=clock)
+    for status in ("succeeded", "failed"):
+        claimed = ask("POST", f"{runner}/claim")["claim"]["attempt"]
+        ask("PATCH", f"/attempts/{claimed['id']}", generation=1, status="running")
+        ask("POST", f"/attempts/{claimed['id']}/end", generation=1, status=status)
+    batch = ask("POST", f"{runner}/claim")["claim"]["batch"]
+    held = [{"id": batch["id"], "generation": 1}]
+    ask("POST", f"{runner}/heartbeat", batches=held)
+    said = {"generation": 1, "ticket": "TWO-1", "result": "conflict", "files": ["a"]}
+    ask("POST", f"/batches/{batch['id']}/merge", **said)
+    ask("POST", f"/batches/{batch['id']}/finish", generation=1, status="completed")
+    held = ask("POST", "/projects/TWO/batches", tickets=["TWO-3"], agent="b")
+    ask("POST", f"/batches/{held['id']}/cancel")
+    ask("PUT", "/projects/CTX/memory/a", body="x")
+    ask("PUT", "/projects/CTX/memory/a", body="y")
+
+
+def _work(ask):
+    """What a runner and its agent do, from the claim to the end; and one attempt that goes on."""
+    offer = {"name": "shell", "adapter": "command", "capabilities": []}
+    said = {"name": "r-1", "host": "here", "version": "1", "parallel": 2}
+    runner = ask("POST", "/runners", **said, agents=[offer])["id"]
+    for ticket in ("CTX-2", "CTX-3"):
+        ask("POST", f"/tickets/{ticket}/attempts", agent="shell")
+    for _ in range(2):
+        attempt = ask("POST", f"/runners/{runner}/claim")["claim"]["attempt"]
+        path, session = f"/attempts/{attempt['id']}", f"/sessions/{attempt['session']}"
+        ask("PATCH", path, generation=1, status="running", stage="executing")
+        ask("POST", f"{path}/log", generation=1, entries=[{"kind": "text", "text": "x"}])
+        ask("PUT", f"{path}/todos", generation=1, todos=[{"text": "x", "status": "pending"}])
+        file, sha = {"path": "a", "status": "added"}, "ab" * 20
+        status = {"branch": "b", "head": sha, "ahead": 1, "behind": 0, "files": [file]}
+        ask("PUT", f"{path}/git/status", generation=1, **status)
+        made = {"sha": sha, "subject": "s", "author": "a", "at": "2026-01-26T15:53:01Z"}
+        counts = {"files": 1, "insertions": 1, "deletions": 0}
+        ask("POST", f"{path}/git/commits", generation=1, commits=[made | counts])
+        ask("POST", f"{path}/git/pushes", generation=1, remote="origin", branch="b", sha=sha)
+        ask("PUT", f"{path}/diff", generation=1, base="main", text="+a", truncated=False)
+        ask("PUT", f"{path}/pr", generation=1, state="merged", url=None)
+        for _ in range(2):  # the second time it is known
+            ask("PUT", f"{path}/instance", generation=1, status="running")
+        for name in ("q-1", "q-2"):
+            body = {"title": "?", "free_text": True, "external_id": name}
+            asked = ask("POST", f"{session}/permissions", **body)["id"]
+        ask("POST", f"/permissions/{asked}/reply", text="yes")
+        ask("POST", f"{session}/prompt", text="on")
+    ask("POST", f"{path}/end", generation=1, status="succeeded")
 
 
 def _read_everything(ask):
@@ -163,6 +257,11 @@ def _read_everything(ask):
                 _pages(ask, f"/sessions?{wanted}&{more}", secret)
         for wanted in ("", "project=CTX", "state=approved", "project=CTX&state=requested"):
             _pages(ask, f"/reviews?{wanted}", secret)
+        _read_work(ask, secret)
+        for wanted in ("", "project=CTX", "ticket=CTX-2", "state=open", "project=CTX&state=open"):
+            _pages(ask, f"/permissions?{wanted}", secret)
+        for wanted in ("", "project=CTX", "ticket=CTX-2"):
+            _pages(ask, f"/instances?{wanted}", secret)
         _pages(ask, "/projects?", secret)
         ask("GET", "/dashboard", secret)
         ask("GET", "/projects/CTX/board", secret)
@@ -170,10 +269,23 @@ def _read_everything(ask):
     _pages(ask, "/tickets/CTX-2/sessions?")
     for path in ("/teams", "/tokens", "/projects/CTX/labels", "/tickets/CTX-2/comments"):
         _pages(ask, f"{path}?")
+    attempt = ask("GET", "/permissions?state=open")["items"][0]["attempt"]
+    for below in ("log?after=0", "log?tail=1", "git", "diff"):
+        ask("GET", f"/attempts/{attempt}/{below}")
     session = ask("GET", "/sessions?active=false")["items"][0]["id"]
     _pages(ask, f"/sessions/{session}/messages?")
     ask("GET", "/tickets/CTX-2")
     ask("GET", "/settings")
+
+
+def _read_work(ask, secret):
+    for wanted in ("", "project=CTX", "ticket=CTX-3", "status=lost", "status=running"):
+        for more in ("", "active=true", "active=false", "runner=r-2"):
+            _pages(ask, f"/attempts?{wanted}&{more}", secret)
+    for wanted in ("", "project=TWO", "status=failed", "project=TWO&status=failed"):
+        _pages(ask, f"/batches?{wanted}", secret)
+    for path in ("/profiles", "/agents", "/runners", "/projects/CTX/memory?prefix=a"):
+        _pages(ask, f"{path}?" if "?" not in path else path, secret)
 
 
 def _pages(ask, path, secret=None):
@@ -188,6 +300,8 @@ def _pages(ask, path, secret=None):
 def _duties(services):
     reconciler = Reconciler(services)
     reconciler.tick(0.0)
+    reconciler.triggering.wait()
+    reconciler.tick(20.0)
     with services.store.read() as tx:
         log.after(tx.conn, 0)
         log.after(tx.conn, 3, ["CTX", "TWO"])
@@ -201,6 +315,11 @@ def _delete_everything(ask):
     label = ask("GET", "/projects/CTX/labels")["items"][0]["id"]
     ask("PATCH", f"/labels/{label}", name="other")
     ask("DELETE", f"/labels/{label}")
+    for attempt in ask("GET", "/attempts?active=true")["items"]:
+        if attempt["status"] == "queued":
+            ask("POST", f"/attempts/{attempt['id']}/stop")
+        else:
+            ask("POST", f"/attempts/{attempt['id']}/end", generation=1, status="failed")
     ask("DELETE", "/tickets/CTX-2")
     columns = [{"name": name} for name in ("backlog", "progress")]
     ask("PATCH", "/projects/CTX", columns=columns, move_tickets_to="backlog")

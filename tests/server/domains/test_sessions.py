@@ -198,3 +198,11 @@ def test_sessions_and_their_messages_go_with_the_ticket(do, see, ticket, session
     with pytest.raises(NotFound):
         see(sessions.get, session.id)
     assert see(messages.find, session.id, "m1") is None
+
+
+def test_what_a_session_does_is_told_without_secrets(do, see, ticket, happened):
+    secret = "ghp_" + "a1B2" * 9
+    made = do(sessions.start, ticket, {"title": f"use {secret}"})
+    do(sessions.patch, made, {"work": f"curl -u me:{secret}"}, None)
+    assert secret not in str(happened())
+    assert see(sessions.get, made.id).work == "curl -u me:" + "*" * len(secret)

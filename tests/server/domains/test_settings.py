@@ -6,7 +6,20 @@ from cortex_server.config import Config
 from cortex_server.domains import projects, settings
 from cortex_server.errors import Invalid, NotFound, OutdatedRevision
 
-PROJECT_DEFAULTS = {"default_type": "work", "default_priority": "none", "done_column": None}
+PROJECT_DEFAULTS = {
+    "default_type": "work",
+    "default_priority": "none",
+    "done_column": None,
+    "attempts_parallel": 4,
+    "started_moves_to": "progress",
+    "succeeded_moves_to": "review",
+    "merged_moves_to": "done",
+    "commit_uncommitted": True,
+    "push": True,
+    "open_pr": True,
+    "session_silent_s": 300,
+    "agents_write_memory": False,
+}
 
 
 def test_nothing_set_means_the_defaults(see, project):
@@ -35,8 +48,7 @@ def test_the_servers_defaults_come_from_its_configuration(do, see, tmp_path):
 def test_a_change_is_told_as_a_get_shows_it(do, see, project, happened):
     changed = do(settings.patch, "CTX", {"default_priority": "high", "done_column": "review"}, 1)
     assert changed.revision == 2
-    assert changed.values == {
-        "default_type": "work",
+    assert changed.values == PROJECT_DEFAULTS | {
         "default_priority": "high",
         "done_column": "review",
     }

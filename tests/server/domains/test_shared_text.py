@@ -286,3 +286,16 @@ def test_nothing_grows_while_a_program_has_the_database_for_itself(url, live, me
 def test_what_is_no_delta_is_no_event(live, url, message, payload):
     with pytest.raises((ValueError, TypeError, KeyError)):
         shared_text.event_of(payload)
+
+
+def test_stored_text_is_a_sign_of_life_of_its_session(do, see, clock, live, session, put):
+    from cortex_server.domains import liveness
+
+    do(sessions.patch, session, {"status": "working"}, None)
+    message = put("m", {"type": "text", "text": "", "status": "streaming"})
+    clock.advance(3600)
+    assert do(liveness.mark_stale, "") == 1
+    live.append(message, 0, 0, "still here", AT)
+    do(live.flush)
+    assert not see(sessions.get, session.id).stale
+    assert do(liveness.mark_stale, "") == 0
