@@ -1,4 +1,4 @@
-"""Live completion for the shell: projects, tickets, labels, event types.
+"""Live completion for the shell: projects, tickets, agents and their attempts, event types, …
 
 Silent without a server, and quick: an answer that takes longer than a moment is no help.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from cortex_cli.context import App
+from cortex_cli.context import App, api
 
 _TIMEOUT_S = 1.0
 _MOST = 200
@@ -58,8 +58,7 @@ def tickets(ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
     """Complete the key of a ticket."""
 
     def ask(client: Any, app: App) -> Iterable[CompletionItem]:
-        named = app.named_project()
-        for ticket in _items(client, "/api/tickets", **({"project": named} if named else {})):
+        for ticket in _items(client, "/api/tickets", **_scope(app)):
             yield CompletionItem(ticket["key"], help=ticket["title"])
 
     return _answers(ctx, incomplete, ask)
@@ -96,6 +95,109 @@ def labels(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
     return _answers(ctx, incomplete, ask)
 
 
+def agents(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of an agent."""
+
+    def ask(client: Any, _app: App) -> Iterable[CompletionItem]:
+        for agent in _items(client, "/api/agents"):
+            yield CompletionItem(agent["name"], help=agent["adapter"])
+
+    return _answers(ctx, incomplete, ask)
+
+
+def profiles(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a profile."""
+
+    def ask(client: Any, _app: App) -> Iterable[CompletionItem]:
+        for profile in _items(client, "/api/profiles"):
+            yield CompletionItem(profile["name"], help=profile["agent"])
+
+    return _answers(ctx, incomplete, ask)
+
+
+def attempts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a ticket, and behind its slash the number of one of its attempts."""
+    ticket, slash, _ = incomplete.rpartition("/")
+    if not slash:
+        return tickets(ctx, param, incomplete)
+
+    def ask(client: Any, app: App) -> Iterable[CompletionItem]:
+        for attempt in _items(client, api("attempts"), ticket=app.ticket(ticket)):
+            yield CompletionItem(f"{ticket}/{attempt['number']}", help=attempt["status"])
+
+    return _answers(ctx, incomplete, ask)
+
+
+def attempts_at_work(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete the ticket of an attempt that has not ended."""
+    if "/" in incomplete:
+        return attempts(ctx, param, incomplete)
+
+    def ask(client: Any, app: App) -> Iterable[CompletionItem]:
+        for attempt in _items(client, api("attempts"), active="true", **_scope(app)):
+            about = f"{attempt['agent']} {attempt['status']}"
+            yield CompletionItem(attempt["ticket"], help=about)
+
+    return _answers(ctx, incomplete, ask)
+
+
+def batches(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name or the id of a batch."""
+
+    def ask(client: Any, app: App) -> Iterable[CompletionItem]:
+        for batch in _items(client, api("batches"), **_scope(app)):
+            yield CompletionItem(batch["name"], help=batch["status"])
+            yield CompletionItem(batch["id"], help=f"{batch['name']} {batch['status']}")
+
+    return _answers(ctx, incomplete, ask)
+
+
+def triggers(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a trigger."""
+
+    def ask(client: Any, app: App) -> Iterable[CompletionItem]:
+        for trigger in _items(client, api("projects", app.project(), "triggers")):
+            yield CompletionItem(trigger["name"], help="on" if trigger["enabled"] else "off")
+
+    return _answers(ctx, incomplete, ask)
+
+
+def memories(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of something that is kept for agents."""
+
+    def ask(client: Any, app: App) -> Iterable[CompletionItem]:
+        found = _items(client, api("projects", app.project(), "memory"))
+        return [CompletionItem(memory["name"]) for memory in found]
+
+    return _answers(ctx, incomplete, ask)
+
+
+def instances(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the id of an agent's server."""
+
+    def ask(client: Any, app: App) -> Iterable[CompletionItem]:
+        for instance in _items(client, api("instances"), **_scope(app)):
+            about = f"{instance['ticket']} {instance['status']}"
+            yield CompletionItem(instance["id"], help=about)
+
+    return _answers(ctx, incomplete, ask)
+
+
+def waiting(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the ticket of a question or a review that waits for an answer."""
+
+    def ask(client: Any, app: App) -> Iterable[CompletionItem]:
+        scope = _scope(app)
+        for asked in _items(client, api("permissions"), state="open", **scope):
+            yield CompletionItem(asked["ticket"], help=asked["title"])
+        for review in _items(client, api("reviews"), state="requested", **scope):
+            yield CompletionItem(review["ticket"], help=review["summary"])
+
+    return _answers(ctx, incomplete, ask)
+
+
 def types(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a list of event types, comma by comma."""
     done, comma, last = incomplete.rpartition(",")
@@ -114,6 +216,11 @@ def type_names(document: Any) -> list[str]:
     messages = document.get("components", {}).get("messages", {})
     found = {str(message.get("name", key)) for key, message in messages.items()}
     return sorted(name for name in found if "." in name)
+
+
+def _scope(app: App) -> dict[str, str]:
+    named = app.named_project()
+    return {"project": named} if named else {}
 
 
 def _items(client: Any, path: str, **params: str) -> list[Any]:

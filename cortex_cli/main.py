@@ -21,6 +21,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "See": {
         "up": ("up", "Start the server unless it runs, then show the board."),
         "board": ("board", "Show the live board."),
+        "dashboard": ("dashboard", "Show all projects at a glance, live."),
         "watch": ("watch", "Print events as they happen."),
         "open": ("open", "Open the board in a browser."),
         "status": ("status", "Show the server, its projects and the newest event."),
@@ -30,6 +31,18 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "comment": ("comment", "Comment on tickets."),
         "review": ("review", "Ask for reviews and answer them."),
         "session": ("session", "Report what an agent is doing."),
+        "inbox": ("inbox", "List what waits for a person: questions, reviews, failures."),
+    },
+    "Run agents": {
+        "runner": ("runner", "Take attempts from the board and run agents in worktrees."),
+        "attempt": ("attempt", "Run agents on tickets."),
+        "batch": ("batch", "Run several tickets together."),
+        "agent": ("agent", "See the agents that runners offer, and the runners."),
+        "profile": ("profile", "Work with profiles: named sets of options for agents."),
+        "worktree": ("worktree", "See and clean up the worktrees of attempts."),
+        "instance": ("instance", "See the OpenCode servers that runners keep."),
+        "trigger": ("trigger", "Start agents, batches or calls when something happens."),
+        "memory": ("memory", "Keep what a project's agents are to know, in Markdown."),
     },
     "Organise": {
         "project": ("project", "Work with projects, one board each."),
@@ -38,7 +51,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "settings": ("settings", "Read and change settings."),
         "token": ("token", "Make and revoke access tokens."),
     },
-    "Run": {
+    "Serve": {
         "serve": ("serve", "Run the server in the foreground."),
         "db": ("db", "Look after the database."),
         "down": ("down", "Stop the server that `cortex up` started."),

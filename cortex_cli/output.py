@@ -24,7 +24,8 @@ _UNPRINTABLE = re.compile(
     "\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 
-_FLEXIBLE = ("TITLE", "TEXT", "SUMMARY", "VALUE", "TICKETS")
+_FLEXIBLE = ("TITLE", "TEXT", "SUMMARY", "VALUE", "TICKETS", "TROUBLE", "ANSWER", "WHY", "FILES",
+             "WHEN", "DOES")  # fmt: skip
 
 
 def clean(text: object) -> str:

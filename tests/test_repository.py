@@ -20,7 +20,7 @@ SCRIPTS = sorted(p for p in (ROOT / "scripts").iterdir() if p.is_file())
 # no circle comes of it. `__init__` stands for names taken from the package itself.
 SERVER_LAYERS = [
     {"__init__"},
-    {"errors", "clock", "ids", "config", "logs", "metrics", "protocol"},
+    {"errors", "clock", "ids", "config", "logs", "metrics", "outgoing", "plain", "protocol"},
     {"worker"},
     {"events"},
     {"signals", "db"},
@@ -31,7 +31,7 @@ SERVER_LAYERS = [
     {"auth", "domains", "tailer"},
     {"snapshots", "pages", "registry"},
     {"services"},
-    {"stream", "reconciler"},
+    {"stream", "reconciler", "triggering"},
     {"api"},
     {"app"},
     {"wsgi", "gunicorn_settings"},
@@ -40,10 +40,11 @@ SERVER_LAYERS = [
 ]
 CLI_LAYERS = [
     {"__init__"},
-    {"sdk", "tickets_file", "paths"},
+    {"sdk", "tickets_file", "paths", "patches"},
     {"board", "tickets_tree", "remembered", "demo_script"},
     {"output"},  # takes the one sanitiser from board.text
     {"tail", "failures", "context", "completion", "options", "editor", "local_server", "demo"},
+    {"runner", "following"},
     {"commands"},
     {"main"},
     {"reference", "__main__"},

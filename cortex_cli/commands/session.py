@@ -210,6 +210,41 @@ def say_text(
     finish(message, as_json, f"Message {message['number']} on {message['ticket']}.")
 
 
+@command.command("ask")
+@click.argument("question")
+@click.option("--session", "named", metavar="SESSION", help="Which session asks.")
+@click.option("-o", "--option", "options", multiple=True, help="An answer to offer; repeat it.")
+@click.option("--detail", default="", help="More about it, in Markdown.")
+@click.option("--multiple", is_flag=True, help="Several options may be chosen.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Until it is answered.")
+@json_option
+@click.pass_obj
+def ask(app: App, /, question: str, named: str | None, **options: Any) -> None:
+    """Ask a person, wait, and print the answer.
+
+    The answer is the chosen options, a line each; without --option a text. Exit code 1 when
+    nobody is asked any more. With --no-wait the question's id is printed, for `session answer`.
+    """
+    from cortex_cli.commands import session_ask
+
+    session_ask.ask(app, _the_session(app, named), question, **options)
+
+
+@command.command("answer")
+@click.argument("question", metavar="ID")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Until it is answered.")
+@json_option
+@click.pass_obj
+def answer(app: App, question: str, wait: bool, as_json: bool) -> None:
+    """Print the answer to a question that was asked before.
+
+    Exit code 1 when there is none. People answer with `cortex inbox answer`.
+    """
+    from cortex_cli.commands import session_ask
+
+    session_ask.answer(app, question, wait=wait, as_json=as_json)
+
+
 def _session_and_status(words: tuple[str, ...]) -> tuple[str | None, str | None]:
     if len(words) > 2:
         raise click.UsageError("Too many arguments.")

@@ -140,7 +140,7 @@ def test_what_the_shell_completes_without_a_server(monkeypatch: pytest.MonkeyPat
         assert ran.stderr == ""
         return [line.partition(",")[2] for line in ran.stdout.splitlines() if line]
 
-    assert complete("cortex t") == ["ticket", "team", "token"]
+    assert complete("cortex t") == ["ticket", "trigger", "team", "token"]
     assert complete("cortex ticket m") == ["move"]
     assert complete("cortex watch --types ticket.m") == ["ticket.moved"]
     assert complete("cortex watch --types ticket.*,session.e") == ["ticket.*,session.ended"]

@@ -156,3 +156,13 @@ def test_the_board_is_printed_without_a_terminal(cortex: Cortex, project: str) -
     assert "On the board" in cortex("board").out
     assert cortex("board", "--json").json["board"]["project"]["key"] == project
     assert cortex("board", "-p", "none-such").code == 5
+
+
+def test_the_dashboard_is_printed_without_a_terminal(cortex: Cortex, project: str) -> None:
+    cortex("ticket", "create", "On the board")
+    assert f" {project} " in cortex("dashboard").out.replace("\n", " \n ")
+    assert "Nobody waits for you." in cortex("dashboard", "--once").out
+    assert cortex("dashboard", "--ascii").out.isascii()
+    shown = cortex("dashboard", "--json").json
+    assert shown["version"] == 1
+    assert project in {found["project"] for found in shown["dashboard"]["projects"]}

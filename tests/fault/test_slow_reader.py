@@ -6,11 +6,12 @@ import threading
 import time
 import zlib
 
+import psutil
 import pytest
 
 from tests.support.crowd import Crowd, Place, assert_received_exactly_the_log, read_log
 from tests.support.server import Server, wait_for
-from tests.support.wire import Stream
+from tests.support.wire import Stream, Wire
 from tests.support.writers import Writer, writing
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(120)]
@@ -134,3 +135,22 @@ def test_a_reader_that_never_reads_is_cut_off_and_its_slot_freed(make_server, cl
         write()
     wait_for(lambda: server.streams() == 0, "it is cut off", 4)
     assert server.metrics()['cortex_stream_disconnects_total{cause="stalled"}'] == 1
+
+
+@pytest.mark.parametrize("more", ["", "X-Odd: 1\r\n"], ids=["plain", "not"])
+def test_who_reads_no_answers_is_cut_off_too(make_server, more):
+    """Without a token even: as many as there are connections would be the end of the service."""
+    server: Server = make_server(stall_s=1)
+    one = f"GET /static/app.js HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n{more}\r\n".encode()
+    wait_for(lambda: connections(server) == 0, "those of the start are gone")
+    with Wire(server, rcvbuf=SMALL_BUFFER) as wire:
+        wire.send(one * 1000)
+        wait_for(lambda: connections(server) == 1, "it is connected")
+        wait_for(lambda: connections(server) == 0, "it is cut off")
+    assert "Traceback" not in server.whole_log()
+
+
+def connections(server: Server) -> int:
+    """How many the worker has open."""
+    found = psutil.Process(server.worker).net_connections("tcp")
+    return sum(each.status == psutil.CONN_ESTABLISHED for each in found)
