@@ -5,8 +5,9 @@
                update  ->  view            pure: no curses, no SDK, no clock, no network
               /   |   \\       \\
          apply  moves  keys   layout, canvas
+         logs   agents answers  document, dashboard_lines
               \\   |    |      /
-          wire, model, messages, text
+          wire, work, model, messages, asks, text
 
 `update(model, message) -> (model, effects)` says what happens, `view(model, width, height) -> rows`
 what it looks like. Everything that waits runs in a thread and comes back as a message.

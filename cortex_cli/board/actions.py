@@ -1,11 +1,23 @@
-"""What each action of the key table does."""
+"""What each action of the key table does.
+
+Modules that the first frame can do without are imported by the first key that needs them.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 
 from cortex_cli.board import connection, detail, layout, moves, prompts, selection
-from cortex_cli.board.messages import Copy, Quit, Redraw, Suspend, UseMouse
-from cortex_cli.board.model import Help, Menu, Model
+from cortex_cli.board.messages import (
+    Copy,
+    Effect,
+    FollowDashboard,
+    Quit,
+    Redraw,
+    Suspend,
+    UseMouse,
+)
+from cortex_cli.board.model import Help, Menu, Model, Prompt
 from cortex_cli.board.moves import Step
 
 END = 1_000_000_000
@@ -28,7 +40,11 @@ def _copy(model: Model) -> Step:
 
 
 def _needs_me(model: Model) -> Model:
+    """Show only what needs a person, or all; the cursor does not stay where nothing is left."""
     model = replace(model, needs_me=not model.needs_me)
+    left = [shown for shown in selection.columns(model) if shown.tickets]
+    if left and model.focus not in [shown.column.name for shown in left]:
+        model = replace(model, focus=left[0].column.name, selected=None)
     return moves.toast(model, "Only what needs you; F shows all" if model.needs_me else "All cards")
 
 
@@ -65,16 +81,72 @@ def choose(model: Model) -> Step:
         return model, ()
     model = replace(model, overlay=None)
     value = menu.items[menu.index][0]
+    if menu.kind in ("start", "stop", "answer", "review"):
+        return _chosen(model, menu, value)
     if menu.kind == "move":
-        return moves.to_column(model, model.ticket, value) if model.ticket else (model, ())
+        ticket = model.board.tickets.get(menu.target) if model.board else None
+        return moves.to_column(model, ticket, value) if ticket else (model, ())
     return switch(model, value)
+
+
+def _chosen(model: Model, menu: Menu, value: str) -> Step:
+    from cortex_cli.board import agents, answers
+
+    match menu.kind:
+        case "start":
+            return agents.chosen(model, menu, value)
+        case "stop":
+            return agents.stop_chosen(model, value)
+        case "review":
+            return answers.review_chosen(model, menu, value)
+    return answers.chosen(model, menu, value)
+
+
+def _submit(model: Model) -> Step:
+    """Take the line that was typed."""
+    prompt = model.overlay
+    if not isinstance(prompt, Prompt) or prompt.kind not in ("answer", "note", "say"):
+        return prompts.submit(model)
+    from cortex_cli.board import agents, answers
+
+    model = prompts.undrafted(replace(model, overlay=None), prompt)
+    text = prompt.text.strip()
+    if prompt.kind == "note":
+        return answers.noted(model, prompt, text)
+    if not text:
+        return model, ()
+    said = agents.said if prompt.kind == "say" else answers.answered_in_words
+    return said(model, prompt, text)
+
+
+def _later(module: str, name: str) -> Action:
+    """An action of a module that is imported when it is first used."""
+
+    def run(model: Model) -> Step:
+        action: Action = getattr(import_module(f"cortex_cli.board.{module}"), name)
+        return action(model)
+
+    return run
+
+
+_mark = _later("answers", "mark")
+
+
+def digit(model: Model, number: int) -> Step:
+    """A digit in a menu takes that entry, or marks it where several can be chosen."""
+    menu = model.overlay
+    if not isinstance(menu, Menu) or not 1 <= number <= len(menu.items):
+        return model, ()
+    model = replace(model, overlay=replace(menu, index=number - 1))
+    return _mark(model) if menu.multiple else choose(model)
 
 
 def switch(model: Model, project: str) -> Step:
     """Follow another project; what belongs to this one goes."""
+    effects: tuple[Effect, ...] = (FollowDashboard(0),) if model.dashboard else ()
     if project == model.project and model.board is not None:
-        return model, ()
-    effects = detail.close(model)[1] if model.detail else ()
+        return replace(model, dashboard=None), effects
+    effects += detail.close(model)[1] if model.detail else ()
     model = Model(
         project=project,
         url=model.url,
@@ -86,6 +158,7 @@ def switch(model: Model, project: str) -> Step:
         mouse=model.mouse,
         projects=model.projects,
         toasts=model.toasts,
+        dashboards=model.dashboards,
     )
     model, more = connection.follow(model, project)
     return model, (*effects, *more)
@@ -155,7 +228,24 @@ ACTIONS: dict[str, Action] = {
     "menu-last": _menu(END),
     "choose": choose,
     "cancel": _close,
-    "submit": prompts.submit,
+    "submit": _submit,
+    "mark": _mark,
+    "dashboard": _later("dashboard", "open_it"),
+    "dashboard-down": _later("dashboard", "down"),
+    "dashboard-up": _later("dashboard", "up"),
+    "dashboard-page-down": _later("dashboard", "page_down"),
+    "dashboard-page-up": _later("dashboard", "page_up"),
+    "dashboard-first": _later("dashboard", "first"),
+    "dashboard-last": _later("dashboard", "last"),
+    "dashboard-open": _later("dashboard", "enter"),
+    "dashboard-close": _later("dashboard", "close"),
+    "dashboard-retry": _later("dashboard", "retry"),
+    "start": _later("agents", "start"),
+    "stop": _later("agents", "stop"),
+    "retry-attempt": _later("agents", "retry"),
+    "answer": _later("answers", "answer"),
+    "say": _later("agents", "say"),
+    "abort": _later("agents", "abort"),
     "abandon": prompts.abandon,
     **{
         name: (lambda m, name=name: prompts.edit(m, name))  # type: ignore[misc]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cortex_cli.board.effects import Effects
+    from cortex_cli.board.model import Model
     from cortex_cli.sdk import CortexClient
 
 
@@ -39,7 +40,38 @@ def run(
 
     if not terminal.usable(environ):
         return _print(client_factory, project, as_json, ascii_only)
-    return _live(client_factory, project, ascii_only, url, environ)
+    from cortex_cli.board.model import Model
+
+    model = Model(project=project or "", url=url, ascii_only=ascii_only)
+    return _live(client_factory, model, environ)
+
+
+def run_dashboard(
+    client_factory: "Callable[[], CortexClient]",
+    *,
+    once: bool = False,
+    as_json: bool = False,
+    ascii_only: bool = False,
+    url: str = "",
+    environ: Mapping[str, str] | None = None,
+) -> int:
+    """As `run`, for all projects at a glance; Enter on one of them goes to its board."""
+    environ = os.environ if environ is None else environ
+    ascii_only = ascii_only or not _use_locale()
+    if not (once or as_json) and sys.stdin.isatty() and sys.stdout.isatty():
+        from cortex_cli.board import terminal
+
+        if terminal.usable(environ):
+            from cortex_cli.board.model import Dashboard, Model
+
+            model = Model(
+                url=url, ascii_only=ascii_only, dashboard=Dashboard(stream=-1), dashboards=1
+            )
+            return _live(client_factory, model, environ)
+    from cortex_cli.board.once import print_dashboard
+
+    print_dashboard(client_factory(), as_json=as_json, ascii_only=ascii_only)
+    return 0
 
 
 def _use_locale() -> bool:
@@ -75,17 +107,12 @@ def _print(
 
 
 def _live(
-    client_factory: "Callable[[], CortexClient]",
-    project: str | None,
-    ascii_only: bool,
-    url: str,
-    environ: Mapping[str, str],
+    client_factory: "Callable[[], CortexClient]", model: "Model", environ: Mapping[str, str]
 ) -> int:
     from cortex_cli.board.inbox import Inbox
     from cortex_cli.board.interrupts import Interrupts
     from cortex_cli.board.loop import Loop
     from cortex_cli.board.messages import NetworkEffect
-    from cortex_cli.board.model import Model
     from cortex_cli.board.terminal import Terminal
 
     inbox, terminal = Inbox(), Terminal(environ)
@@ -101,7 +128,6 @@ def _live(
     with Interrupts(inbox.writer) as interrupts:
         try:
             terminal.open()
-            model = Model(project=project or "", url=url, ascii_only=ascii_only)
             return Loop(terminal, inbox, interrupts, start_effect, model).run()
         finally:
             terminal.close()

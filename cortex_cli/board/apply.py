@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
-from cortex_cli.board.wire import BadObject, Board, Label, Project, Review, Session, Ticket
+from cortex_cli.board.reading import BadObject
+from cortex_cli.board.wire import Board, Label, Project, Review, Session, Ticket
+from cortex_cli.board.work import PARTS, Attempt, Batch, BatchTicket, Permission
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,7 @@ def _put(board: Board, change: Change) -> Board:
         session = Session.read(payload)
         return replace(board, sessions=_with(board.sessions, session, session.status != "ended"))
     if noun == "review":
-        review = Review.read(payload)
-        return replace(board, reviews=_with(board.reviews, review, review.open))
+        return put_review(board, Review.read(payload))
     if noun == "label":
         if verb == "deleted":
             return replace(board, labels=_without(board.labels, payload))
@@ -84,7 +85,46 @@ def _put(board: Board, change: Change) -> Board:
         project = Project.read(payload)
         if project.id == board.project.id and project.revision >= board.project.revision:
             return replace(board, project=project)
-    return board  # comments, messages, teams, settings and what we do not know: not on the board
+    return _put_work(board, change)
+
+
+def _put_work(board: Board, change: Change) -> Board:
+    payload = change.payload
+    if change.type in PARTS:
+        attempt = board.attempts.get(str(payload.get("attempt")))
+        if attempt is None:
+            return board  # of one that ended long ago
+        return put_attempt(board, attempt.with_part(change.type, payload))
+    if change.type in ("attempt.started", "attempt.status"):
+        return put_attempt(board, Attempt.read(payload))
+    if change.type in ("permission.asked", "permission.replied"):
+        return put_permission(board, Permission.read(payload))
+    if change.type.startswith("batch.ticket."):
+        batch = board.batches.get(str(payload.get("batch")))
+        if batch is None:
+            return board
+        batch = batch.with_ticket(BatchTicket.read(payload))
+        return replace(board, batches={**board.batches, batch.id: batch})
+    if change.type.startswith("batch."):
+        batch = Batch.read(payload)
+        return replace(board, batches={**board.batches, batch.id: batch})
+    return board  # comments, messages, logs, settings and what we do not know: not on the board
+
+
+def put_attempt(board: Board, attempt: Attempt) -> Board:
+    """Put an attempt into the board, unless the board knows a newer state of it."""
+    attempts = _with(board.attempts, attempt, True)
+    return board if attempts is board.attempts else replace(board, attempts=attempts)
+
+
+def put_review(board: Board, review: Review) -> Board:
+    """Put a review that a mutation answered into the board, as `put_attempt`."""
+    return replace(board, reviews=_with(board.reviews, review, review.open))
+
+
+def put_permission(board: Board, asked: Permission) -> Board:
+    """Put a question that a mutation answered into the board, as `put_attempt`."""
+    return replace(board, permissions=_with(board.permissions, asked, asked.open))
 
 
 def put_ticket(board: Board, ticket: Ticket) -> Board:
@@ -108,6 +148,8 @@ def _delete_ticket(board: Board, payload: Mapping[str, Any]) -> Board:
         tickets=_without(board.tickets, payload),
         sessions={id: session for id, session in board.sessions.items() if session.ticket != key},
         reviews={id: review for id, review in board.reviews.items() if review.ticket != key},
+        attempts={id: attempt for id, attempt in board.attempts.items() if attempt.ticket != key},
+        permissions={id: asked for id, asked in board.permissions.items() if asked.ticket != key},
     )
 
 

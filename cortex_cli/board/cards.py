@@ -2,20 +2,12 @@
 
 from functools import lru_cache
 
+from cortex_cli.board import doing
 from cortex_cli.board import text as texts
-from cortex_cli.board.canvas import BAD, DIM, GOOD, INFO, OVER, PLAIN, STRONG, WARN, Line, Span
+from cortex_cli.board.canvas import BAD, DIM, INFO, OVER, PLAIN, STRONG, WARN, Line, Span
 from cortex_cli.board.model import Model, Shown
-from cortex_cli.board.wire import Session, Ticket
+from cortex_cli.board.wire import Ticket
 
-STATES = {
-    "awaiting_input": ("◆", "waiting", WARN),
-    "error": ("✗", "error", BAD),
-    "working": ("●", "working", GOOD),
-    "starting": ("◌", "starting", INFO),
-    "idle": ("○", "idle", DIM),
-    "ended": ("✓", "ended", DIM),
-}
-OUTCOMES = {"failed": ("✗", "failed", BAD), "cancelled": ("-", "cancelled", DIM)}
 PRIORITIES = {
     "urgent": ("⇑", BAD),
     "high": ("↑", WARN),
@@ -25,33 +17,12 @@ PRIORITIES = {
 TITLE_LINES = 2
 
 
-def state(session: Session) -> Span:
-    """A session's status as glyph and word."""
-    known = STATES.get(session.status, ("?", session.status, PLAIN))
-    if session.status == "ended":
-        known = OUTCOMES.get(session.outcome or "", known)
-    glyph, word, role = known
-    return Span(f"{glyph} {word}", role)
-
-
 def priority(name: str) -> Span | None:
     """A priority as glyph and word; None for none."""
     if name in PRIORITIES:
         glyph, role = PRIORITIES[name]
         return Span(f"{glyph} {name}", role)
     return Span(name, PLAIN) if name not in ("none", "") else None
-
-
-def sessions_of(model: Model, ticket: Ticket) -> tuple[Session, ...]:
-    return model.board.sessions_of.get(ticket.key, ()) if model.board else ()
-
-
-def needs_me(model: Model, ticket: Ticket) -> bool:
-    """An agent waits for a person on it, or somebody for a review."""
-    if model.board is None:
-        return False
-    waits = any(session.status == "awaiting_input" for session in sessions_of(model, ticket))
-    return waits or ticket.key in model.board.reviewed
 
 
 @lru_cache(maxsize=8192)
@@ -67,7 +38,7 @@ def title_lines(title: str, cells: int) -> tuple[str, ...]:
 def tags(model: Model, ticket: Ticket) -> Line:
     """Review, priority, labels and assignee; empty when there are none."""
     spans: list[Span] = []
-    if model.board and ticket.key in model.board.reviewed:
+    if doing.open_reviews(model, ticket):
         spans.append(Span("◇ review", WARN))
     shown = priority(ticket.priority)
     if shown:
@@ -80,15 +51,19 @@ def tags(model: Model, ticket: Ticket) -> Line:
 
 def height(model: Model, ticket: Ticket, cells: int) -> int:
     """Rows of a card whose text is `cells` wide, counted without building it."""
-    reviewed = model.board is not None and ticket.key in model.board.reviewed
+    reviewed = bool(doing.open_reviews(model, ticket))
     tagged = reviewed or ticket.labels or ticket.assignee or ticket.priority not in ("none", "")
-    return 1 + len(title_lines(ticket.title, cells)) + (1 if tagged else 0)
+    extra = (1 if doing.of_ticket(model, ticket) else 0) + (1 if tagged else 0)
+    return 1 + len(title_lines(ticket.title, cells)) + extra
 
 
 def card(model: Model, ticket: Ticket, cells: int) -> tuple[Line, ...]:
-    """The lines of a card: key and state, title, tags."""
+    """The lines of a card: key and state, title, who works on it, tags."""
     lines: list[Line] = [top_line(model, ticket, cells)]
     lines.extend((Span(line),) for line in title_lines(ticket.title, cells))
+    at_work = doing.of_ticket(model, ticket)
+    if at_work:
+        lines.append(doing.line(model, at_work[0], cells))
     tagged = tags(model, ticket)
     if tagged:
         lines.append(tagged)
@@ -96,16 +71,16 @@ def card(model: Model, ticket: Ticket, cells: int) -> tuple[Line, ...]:
 
 
 def mark(model: Model, ticket: Ticket) -> Span | None:
-    """What a card says about itself: put back, being saved, or its most urgent session."""
+    """What a card says about itself: put back, being saved, or who at work on it matters most."""
     if model.flashes.get(ticket.id, 0.0) > model.now:
         return Span("✗ put back", BAD)
-    sessions = sessions_of(model, ticket)
     if any(move.ticket_id == ticket.id for move in model.pending):
         return Span("… saving", DIM)
-    if not sessions:
+    at_work = doing.of_ticket(model, ticket)
+    if not at_work:
         return None
-    shown = state(sessions[0])
-    return Span(f"{shown.text} +{len(sessions) - 1}", shown.role) if len(sessions) > 1 else shown
+    shown, others = at_work[0].state, sum(not other.over for other in at_work[1:])
+    return Span(f"{shown.text} +{others}", shown.role) if others else shown
 
 
 def top_line(model: Model, ticket: Ticket, cells: int) -> Line:

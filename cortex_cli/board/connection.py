@@ -19,6 +19,7 @@ from cortex_cli.board.messages import (
     Follow,
     LoadBoard,
     Lost,
+    Overview,
     Retry,
     Snapshot,
     Stale,
@@ -26,7 +27,8 @@ from cortex_cli.board.messages import (
 )
 from cortex_cli.board.model import POLLING_AFTER, Connection, Model
 from cortex_cli.board.moves import Step
-from cortex_cli.board.wire import BadObject, Board
+from cortex_cli.board.reading import BadObject
+from cortex_cli.board.wire import Board
 
 END_REASONS = {
     "revoked": "This token was revoked. Get a new one, then start the board again.",
@@ -58,6 +60,8 @@ def update(model: Model, message: StreamMessage) -> Step:
             return changed(_live(model), message.change)
         case Beat():
             return _beat(_live(model), message)
+        case Overview():
+            return model, ()  # the dashboard's: see there
 
 
 def _heard(model: Model, connection: Connection) -> Model:
@@ -115,7 +119,10 @@ def _snapshot(model: Model, snapshot: Snapshot) -> Step:
             (),
         )  # fetched before events that came since; what is held still waits for its own
     held = model.held or ()
-    model = replace(model, board=board, held=None, gone="")
+    known = {
+        id: at for id, at in model.heard.items() if id in board.sessions or id in board.attempts
+    }
+    model = replace(model, board=board, held=None, gone="", heard=known)
     if not snapshot.fetched:
         held = ()
         model = _live(model)
@@ -137,11 +144,20 @@ def changed(model: Model, change: Change) -> Step:
     applied = apply(model.board, change)
     if applied.hole:
         return _fetch(model, (replace(change, gap=0),))
-    model = replace(model, board=applied.board)
+    model = _sign_of_life(replace(model, board=applied.board), change)
     if applied.deleted:
         why = END_REASONS["project_deleted"]
         return replace(model, board=None, gone=why), ()
     return detail.changed(model, change)
+
+
+def _sign_of_life(model: Model, change: Change) -> Model:
+    """Note when an attempt or a session was last heard of, where its own state does not say."""
+    noun = change.type.partition(".")[0]
+    of = change.payload.get({"message": "session", "attempt": "attempt"}.get(noun, ""))
+    if not isinstance(of, str):
+        return model
+    return replace(model, heard={**model.heard, of: model.now})
 
 
 def _beat(model: Model, beat: Beat) -> Step:
@@ -193,26 +209,33 @@ def retry(model: Model) -> Step:
 
 def status(model: Model) -> tuple[str, str]:
     """(text, role) of the connection, for the header: never wrong about being live."""
-    connection = model.connection
+    if model.dashboard:
+        return words(model.dashboard.connection, model.now)
     if not model.project:
         return "○ no project", "dim"
+    if model.connection.phase == "live" and model.held is not None:
+        return "◌ catching up", "info"
+    return words(model.connection, model.now)
+
+
+def words(connection: Connection, now: float) -> tuple[str, str]:
+    """How a connection is, in a few words and their role."""
     if connection.phase == "over":
         return "✗ ended", "bad"
     if connection.phase == "live":
-        return ("◌ catching up", "info") if model.held is not None else ("● live", "good")
+        return "● live", "good"
     attempt = (
         f" ({connection.attempt}/{POLLING_AFTER})" if 0 < connection.attempt < POLLING_AFTER else ""
     )
     if connection.attempt >= POLLING_AFTER:
-        return f"○ offline{_as_of(model)}", "bad"
-    wait = connection.retry_at - model.now
+        return f"○ offline{_as_of(connection, now)}", "bad"
+    wait = connection.retry_at - now
     if connection.phase == "lost" and wait > 0:
         return f"○ reconnecting in {max(1, int(wait + 0.999))} s{attempt}", "warn"
     return f"◌ connecting{attempt}", "info"
 
 
-def _as_of(model: Model) -> str:
-    if model.connection.as_of is None:
+def _as_of(connection: Connection, now: float) -> str:
+    if connection.as_of is None:
         return ""
-    past = model.now - model.connection.as_of
-    return f", as of {texts.age(max(1.0, past))} ago"
+    return f", as of {texts.age(max(1.0, now - connection.as_of))} ago"

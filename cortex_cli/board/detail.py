@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from cortex_cli.board import document, threads
+from cortex_cli.board import document, logs, threads
 from cortex_cli.board.apply import Change
 from cortex_cli.board.messages import (
     DetailLoaded,
@@ -24,11 +24,13 @@ from cortex_cli.board.messages import (
     MessageLoaded,
     ThreadLoaded,
 )
-from cortex_cli.board.model import Detail, Model, Thread
+from cortex_cli.board.model import DIFF, LOG, Detail, Model, Thread
 from cortex_cli.board.moves import Step, toast
-from cortex_cli.board.wire import BadObject, Comment, Message, Review, Session, Ticket
+from cortex_cli.board.reading import BadObject
+from cortex_cli.board.wire import Comment, Message, Review, Session, Ticket
+from cortex_cli.board.work import PARTS, Attempt, Instance
 
-T = TypeVar("T", Comment, Review, Session)
+T = TypeVar("T", Comment, Review, Session, Attempt, Instance)
 
 
 def open_ticket(model: Model, ticket: Ticket) -> Step:
@@ -42,6 +44,7 @@ def open_ticket(model: Model, ticket: Ticket) -> Step:
         reviews={r.id: r for r in board.reviews.values() if r.ticket == ticket.key}
         if board
         else {},
+        attempts={a.id: a for a in board.attempts_of.get(ticket.key, ())} if board else {},
     )
     effects: tuple[Effect, ...] = (LoadDetail(ticket.key), FollowDeltas(model.project, ticket.key))
     return replace(model, detail=detail), effects
@@ -60,7 +63,8 @@ def reload(model: Model) -> Step:
     effects += tuple(LoadThread(session) for session in detail.threads)
     unfailed = {id: replace(thread, failed="") for id, thread in detail.threads.items()}
     detail = replace(detail, failed="", threads=unfailed, fresh=frozenset(), gone=frozenset())
-    return replace(model, detail=detail), effects
+    detail, more = logs.reload(detail)
+    return replace(model, detail=detail), effects + more
 
 
 # --- answers
@@ -79,8 +83,10 @@ def loaded(model: Model, answer: DetailLoaded) -> Step:
         comments=_fetched(detail, detail.comments, answer.comments),
         reviews=_fetched(detail, detail.reviews, answer.reviews),
         sessions=_fetched(detail, detail.sessions, answer.sessions),
+        attempts=_fetched(detail, detail.attempts, answer.attempts),
+        instances=_fetched(detail, detail.instances, answer.instances),
     )
-    return replace(model, detail=detail), ()
+    return logs.follow(replace(model, detail=detail))
 
 
 def _fetched(detail: Detail, held: Mapping[str, T], items: tuple[T, ...]) -> dict[str, T]:
@@ -106,6 +112,8 @@ def failed(model: Model, answer: LoadFailed) -> Step:
         return model, ()
     if answer.what == detail.ticket.key:
         return replace(model, detail=replace(detail, failed=answer.why)), ()
+    if answer.what in (LOG, DIFF):
+        return logs.failed(model, answer.what, answer.why), ()
     if answer.what in detail.threads:
         thread = detail.threads[answer.what]
         if answer.message:
@@ -143,8 +151,10 @@ def _changed(model: Model, detail: Detail, change: Change) -> Step:
     noun, _, verb = change.type.partition(".")
     if noun == "ticket" and change.payload.get("id") == detail.ticket.id:
         return _ticket_changed(model, detail, change, verb)
-    if change.payload.get("ticket") != detail.ticket.key:
+    if detail.ticket.key not in (change.ticket, change.payload.get("ticket")):
         return model, ()
+    if noun in ("attempt", "git", "opencode"):
+        return _work_changed(model, detail, change)
     if noun == "comment" and verb == "deleted":
         gone = str(change.payload.get("id"))
         comments = {id: comment for id, comment in detail.comments.items() if id != gone}
@@ -166,6 +176,26 @@ def _changed(model: Model, detail: Detail, change: Change) -> Step:
     elif noun == "message":
         return _put_message(model, Message.read(change.payload)), ()
     return replace(model, detail=detail), ()
+
+
+def _work_changed(model: Model, detail: Detail, change: Change) -> Step:
+    """What an event tells of an attempt, or of its agent's server."""
+    payload = change.payload
+    if change.type == "opencode.status":
+        instance = Instance.read(payload)
+        held, fresh = _with(detail.instances, instance), detail.fresh | {instance.id}
+        return replace(model, detail=replace(detail, instances=held, fresh=fresh)), ()
+    attempt = detail.attempts.get(str(payload.get("attempt")))
+    if change.type in ("attempt.started", "attempt.status"):
+        attempt = Attempt.read(payload)
+    elif change.type in PARTS and attempt is not None:
+        attempt = attempt.with_part(change.type, payload)
+    if attempt is not None:
+        attempts = _with(detail.attempts, attempt)
+        detail = replace(detail, attempts=attempts, fresh=detail.fresh | {attempt.id})
+    model, effects = logs.changed(replace(model, detail=detail), change)
+    model, more = logs.follow(model)
+    return model, effects + more
 
 
 def commented(model: Model, comment: Comment) -> Step:
@@ -236,8 +266,8 @@ def step_tab(model: Model, by: int) -> Step:
     at = names.index(detail.tab) if detail.tab in names else 0
     tab = names[(at + by) % len(names)]
     detail = replace(detail, tab=tab)
-    if not tab or tab in detail.threads:
-        return replace(model, detail=detail), ()
+    if tab not in detail.sessions or tab in detail.threads:
+        return logs.follow(replace(model, detail=detail))
     detail = replace(detail, threads={**detail.threads, tab: Thread()})
     return replace(model, detail=detail), (LoadThread(tab),)
 

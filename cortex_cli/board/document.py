@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 
-from cortex_cli.board import cards, layout
+from cortex_cli.board import cards, doing, layout
 from cortex_cli.board import text as texts
 from cortex_cli.board.canvas import ACCENT, BAD, DIM, GOOD, INFO, PLAIN, STRONG, WARN, Line, Span
-from cortex_cli.board.model import Detail, Model
+from cortex_cli.board.lines import EMPTY, field, heading, indented
+from cortex_cli.board.model import DIFF, LOG, Detail, Model
 from cortex_cli.board.wire import Comment, Message, Part, Review, Session, Ticket
 
 TOOL_LINES = 40  # of one tool's output; the end of it matters most
-EMPTY: Line = ()
 REVIEW_STATES = {
     "requested": ("◇ open", WARN),
     "approved": ("✓ approved", GOOD),
@@ -60,8 +59,9 @@ def tree(detail: Detail) -> list[tuple[Session, int]]:
 
 
 def tabs(detail: Detail) -> list[str]:
-    """The ids of the tabs: "" for the ticket, then the sessions."""
-    return ["", *(session.id for session, _ in tree(detail))]
+    """The ids of the tabs: the ticket, log and diff once there was an attempt, the sessions."""
+    of_attempt = [LOG, DIFF] if detail.attempts else []
+    return ["", *of_attempt, *(session.id for session, _ in tree(detail))]
 
 
 def body(model: Model) -> tuple[int, int, int]:
@@ -79,16 +79,22 @@ def window(model: Model, detail: Detail) -> Window:
     _, rows, cells = body(model)
     lines = list(_lines(model, detail, max(1, cells)))
     last = max(0, len(lines) - rows)
-    follows = bool(detail.tab) and detail.tab not in detail.paused
+    tails = detail.tab not in ("", DIFF)
+    follows = tails and detail.tab not in detail.paused
     top = last if follows else min(detail.tops.get(detail.tab, 0), last)
-    new = 0 if follows or not detail.tab else max(0, len(lines) - detail.paused[detail.tab])
+    new = 0 if follows or not tails else max(0, len(lines) - detail.paused[detail.tab])
     return Window(lines, top, rows, follows, new)
 
 
 def _lines(model: Model, detail: Detail, cells: int) -> Iterator[Line]:
     session = detail.sessions.get(detail.tab)
     if session:
-        yield from _thread(detail, session, cells)
+        yield from _thread(model, detail, session, cells)
+    elif detail.tab in (LOG, DIFF):
+        from cortex_cli.board import attempt_lines  # the first frame can do without
+
+        show = attempt_lines.log if detail.tab == LOG else attempt_lines.diff
+        yield from show(model, detail, cells)
     else:
         yield from _ticket(model, detail, cells)
 
@@ -112,6 +118,10 @@ def _ticket(model: Model, detail: Detail, cells: int) -> Iterator[Line]:
         yield from (EMPTY, (Span(f"✗ {detail.failed}  r tries again.", BAD),))
     elif not detail.loaded:
         yield from (EMPTY, (Span("… comments and sessions are on their way", DIM),))
+    from cortex_cli.board import attempt_lines  # the first frame can do without
+
+    yield from attempt_lines.questions(model, ticket, cells)
+    yield from attempt_lines.attempts(model, detail, cells)
     yield from _reviews(model, detail, cells)
     yield from _sessions(detail, cells)
     yield from _comments(model, detail, cells)
@@ -122,39 +132,27 @@ def _fields(model: Model, ticket: Ticket, cells: int) -> Iterator[Line]:
         (s.column.title for s in model.columns if s.column.name == ticket.status), ticket.status
     )
     shown = cards.priority(ticket.priority) or Span("none", DIM)
-    yield from _field("status", Span(status + (" (archived)" if ticket.archived else "")), cells)
-    yield from _field("priority", shown, cells)
-    yield from _field("type", Span(ticket.type), cells)
-    yield from _field("labels", Span(" ".join(f"#{label}" for label in ticket.labels), INFO), cells)
-    yield from _field("assignee", Span(ticket.assignee or ""), cells)
-    yield from _field("due", Span(ticket.due or ""), cells)
-    yield from _field("depends on", Span(" ".join(ticket.depends_on)), cells)
-    for number, reference in enumerate(ticket.references):
-        yield from _field("references" if number == 0 else "", Span(reference), cells)
-    yield from _field("created", Span(when(model, ticket.created_at)), cells)
-    yield from _field(
-        "updated", Span(f"{when(model, ticket.updated_at)}, revision {ticket.revision}"), cells
+    yield from field("status", (Span(status + (" (archived)" if ticket.archived else "")),), cells)
+    yield from field("priority", (shown,), cells)
+    yield from field("type", (Span(ticket.type),), cells)
+    yield from field(
+        "labels", (Span(" ".join(f"#{label}" for label in ticket.labels), INFO),), cells
     )
-
-
-def _field(name: str, value: Span, cells: int) -> Iterator[Line]:
-    if not value.text:
-        return
-    for number, line in enumerate(texts.wrap(value.text, cells - 12)):
-        yield (Span(texts.pad(name if number == 0 else "", 12), DIM), Span(line, value.role))
-
-
-def _heading(title: str, cells: int) -> Iterator[Line]:
-    yield EMPTY
-    bar = "─" * max(0, cells - texts.width(title) - 3)
-    yield (Span("─ ", DIM), Span(title, ACCENT), Span(f" {bar}", DIM))
+    yield from field("assignee", (Span(ticket.assignee or ""),), cells)
+    yield from field("due", (Span(ticket.due or ""),), cells)
+    yield from field("depends on", (Span(" ".join(ticket.depends_on)),), cells)
+    for number, reference in enumerate(ticket.references):
+        yield from field("references" if number == 0 else "", (Span(reference),), cells)
+    yield from field("created", (Span(when(model, ticket.created_at)),), cells)
+    updated = f"{when(model, ticket.updated_at)}, revision {ticket.revision}"
+    yield from field("updated", (Span(updated),), cells)
 
 
 def _reviews(model: Model, detail: Detail, cells: int) -> Iterator[Line]:
     reviews: list[Review] = sorted(detail.reviews.values(), key=lambda r: (r.created_at, r.id))
     if not reviews:
         return
-    yield from _heading(f"Reviews {len(reviews)}", cells)
+    yield from heading(f"Reviews {len(reviews)}", cells)
     for review in reviews:
         word, role = REVIEW_STATES.get(review.state, (review.state, PLAIN))
         asked = f"  asked by {review.requested_by}, {when(model, review.created_at)}"
@@ -162,26 +160,26 @@ def _reviews(model: Model, detail: Detail, cells: int) -> Iterator[Line]:
         target = review.branch or review.commit
         if target:
             yield (Span(f"  {target}", INFO),)
-        yield from _indented(review.summary, cells, PLAIN)
+        yield from indented(review.summary, cells, PLAIN)
         if review.note:
-            yield from _indented(f"{review.resolved_by}: {review.note}", cells, DIM)
+            yield from indented(f"{review.resolved_by}: {review.note}", cells, DIM)
 
 
 def _sessions(detail: Detail, cells: int) -> Iterator[Line]:
     found = tree(detail)
     if not found:
         return
-    yield from _heading(f"Sessions {len(found)}", cells)
+    yield from heading(f"Sessions {len(found)}", cells)
     for session, depth in found:
         branch = "  " * depth + ("└ " if depth else "")
         by = " ".join(part for part in (session.agent, session.model) if part)
-        doing = session.work or session.tool or ""
+        work = session.work or session.tool or ""
         yield (
             Span(branch, DIM),
-            cards.state(session),
+            doing.session_state(session),
             Span(f" {session.title}"),
             Span(f"  {by}", DIM),
-            Span(f"  {doing}", INFO),
+            Span(f"  {work}", INFO),
         )
 
 
@@ -189,7 +187,7 @@ def _comments(model: Model, detail: Detail, cells: int) -> Iterator[Line]:
     comments: list[Comment] = sorted(detail.comments.values(), key=lambda c: (c.created_at, c.id))
     if not comments:
         return
-    yield from _heading(f"Comments {len(comments)}", cells)
+    yield from heading(f"Comments {len(comments)}", cells)
     for number, comment in enumerate(comments):
         if number:
             yield EMPTY
@@ -204,16 +202,16 @@ def _comments(model: Model, detail: Detail, cells: int) -> Iterator[Line]:
             Span(f"  {when(model, comment.created_at)}", DIM),
             *kind,
         )
-        yield from _indented(comment.body, cells, PLAIN)
+        yield from indented(comment.body, cells, PLAIN)
 
 
 # --- a session
 
 
-def _thread(detail: Detail, session: Session, cells: int) -> Iterator[Line]:
+def _thread(model: Model, detail: Detail, session: Session, cells: int) -> Iterator[Line]:
     by = " ".join(part for part in (session.agent, session.model) if part)
-    doing = " ".join(part for part in (session.tool, session.work) if part)
-    head = (cards.state(session), Span(f"  {by}", DIM), Span(f"  {doing}", INFO))
+    work = " ".join(part for part in (session.tool, session.work) if part)
+    head = (doing.session_state(session), Span(f"  {by}", DIM), Span(f"  {work}", INFO))
     yield head
     thread = detail.threads.get(session.id)
     if thread is not None and thread.failed:
@@ -225,6 +223,9 @@ def _thread(detail: Detail, session: Session, cells: int) -> Iterator[Line]:
     for message in thread.messages if thread else ():
         yield EMPTY
         yield from message_lines(message, cells)
+    from cortex_cli.board import attempt_lines  # the first frame can do without
+
+    yield from attempt_lines.questions(model, detail.ticket, cells, session.id)
 
 
 @lru_cache(maxsize=4096)
@@ -241,24 +242,19 @@ def message_lines(message: Message, cells: int) -> tuple[Line, ...]:
 def _part(part: Part, cells: int) -> Iterator[Line]:
     if part.type == "thinking":
         yield (Span("  thinking", DIM),)
-        yield from _indented(part.text, cells, DIM)
+        yield from indented(part.text, cells, DIM)
     elif part.type == "tool":
         glyph, role = ("●", GOOD) if part.status == "streaming" else ("▸", INFO)
         called = texts.clip(texts.clean(f"{part.tool or 'tool'} {part.input}"), max(1, cells - 4))
         yield (Span(f"  {glyph} ", role), Span(called, INFO))
-        lines = list(_indented(part.text, cells, DIM)) if part.text.strip() else []
+        lines = list(indented(part.text, cells, DIM)) if part.text.strip() else []
         if len(lines) > TOOL_LINES:
             yield (Span(f"  … {len(lines) - TOOL_LINES} lines before", DIM),)
         yield from lines[-TOOL_LINES:]
     elif part.type == "error":
-        yield from _indented(f"✗ {part.text}", cells, BAD)
+        yield from indented(f"✗ {part.text}", cells, BAD)
     else:
         yield from _markdown(part.text, cells)
-
-
-def _indented(text: str, cells: int, role: str) -> Iterator[Line]:
-    for line in texts.wrap(text.strip("\n"), max(1, cells - 2)):
-        yield (Span("  "), Span(line, role))
 
 
 def _markdown(text: str, cells: int) -> Iterator[Line]:
@@ -279,17 +275,9 @@ def _markdown(text: str, cells: int) -> Iterator[Line]:
             yield (Span(line, role),)
 
 
-@lru_cache(maxsize=1024)
-def _seconds(at: str) -> float | None:
-    try:
-        return datetime.fromisoformat(at).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
 def when(model: Model, at: str) -> str:
     """How long ago something was, in minutes at the finest; the text itself when it is no time."""
-    seconds = _seconds(at)
+    seconds = doing.seconds(at)
     if seconds is None:
         return at
     past = model.now - seconds

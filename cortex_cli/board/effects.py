@@ -9,11 +9,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from cortex_cli.board import calls
 from cortex_cli.board import messages as m
 from cortex_cli.board.apply import Change
-from cortex_cli.board.wire import Comment, Message, Review, Session, Ticket
 from cortex_cli.sdk import (
-    Conflict,
     Connected,
     CortexClient,
     CortexError,
@@ -23,10 +22,9 @@ from cortex_cli.sdk import (
     EventStream,
     Heartbeat,
     Lost,
-    NotFound,
+    Overview,
     Reset,
     State,
-    url_path,
 )
 
 Post = Callable[[m.Incoming], None]
@@ -42,6 +40,7 @@ class Effects:
         self._lock = threading.Lock()
         self._board: Follower | None = None
         self._deltas: Follower | None = None
+        self._dashboard: Follower | None = None
         self._writes = _Worker("cortex-changes")
         self._reads = _Worker("cortex-fetches")
 
@@ -55,14 +54,19 @@ class Effects:
             case m.Retry():
                 if self._board:
                     self._board.retry_now()
-            case m.Move() | m.Create() | m.AddComment():
+            case m.FollowDashboard():
+                self._follow_dashboard(effect)
+            case m.RetryDashboard():
+                if self._dashboard:
+                    self._dashboard.retry_now()
+            case _ if isinstance(effect, calls.CHANGES):
                 self._writes.put(lambda: self._change(effect))
             case _:
                 self._reads.put(lambda: self._fetch(effect))
 
     def close(self) -> None:
         """Close the streams: the server sees us leave at once."""
-        for follower in (self._board, self._deltas):
+        for follower in (self._board, self._deltas, self._dashboard):
             if follower:
                 follower.close()
 
@@ -109,21 +113,34 @@ class Effects:
             ),  # whole messages still come by the board's stream, which says if not
         )
 
+    def _follow_dashboard(self, effect: m.FollowDashboard) -> None:
+        if self._dashboard:
+            self._dashboard.close()
+            self._dashboard = None
+        number, post = effect.stream, self._post
+        if not number:
+            return
+        self._dashboard = Follower(
+            open=lambda: self.client().dashboard(),
+            use=lambda value: post(message) if (message := board_message(number, value)) else None,
+            failed=lambda error: post(m.Lost(number, str(error) or type(error).__name__, None, 0)),
+        )
+
     # --- changes
 
-    def _change(self, effect: m.Move | m.Create | m.AddComment) -> None:
+    def _change(self, effect: calls.Change) -> None:
         try:
-            self._post(_changed(self.client(), effect))
+            self._post(calls.changed(self.client(), effect))
         except Exception as error:  # a thread's edge: whatever it is, the board has to say it
-            self._post(_refusal(effect, error))
+            self._post(calls.refusal(effect, error))
 
     # --- fetches
 
     def _fetch(self, effect: m.NetworkEffect) -> None:
         try:
-            self._post(_fetched(self.client(), effect))
+            self._post(calls.fetched(self.client(), effect))
         except Exception as error:  # as above: a thread that dies silently leaves a stale screen
-            failure = _failure(effect, str(error) or type(error).__name__)
+            failure = calls.failure(effect, str(error) or type(error).__name__)
             if failure:
                 self._post(failure)
 
@@ -205,6 +222,8 @@ def board_message(stream: int, value: Any) -> m.Incoming | None:
             return m.Snapshot(stream, value.body)
         case Heartbeat():
             return m.Beat(stream, value.seq)
+        case Overview():
+            return m.Overview(stream, value.body)
         case Connected():
             return m.Connected(stream, value.resumed)
         case Reset():
@@ -235,91 +254,6 @@ def delta_message(value: Any) -> m.Grown | None:
         payload["offset"],
         payload["text"],
     )
-
-
-def _changed(client: CortexClient, effect: m.Move | m.Create | m.AddComment) -> m.Incoming:
-    """Make a change. Raises CortexError."""
-    match effect:
-        case m.Move():
-            body: dict[str, Any] = {"status": effect.status, "revision": effect.revision}
-            if effect.position is not None:
-                body["position"] = effect.position
-            return m.Moved(
-                Ticket.read(
-                    client.post(url_path("api", "tickets", effect.ticket_id, "move"), json=body)
-                )
-            )
-        case m.Create():
-            body = {"title": effect.title, "status": effect.status}
-            return m.Created(
-                Ticket.read(
-                    client.post(url_path("api", "projects", effect.project, "tickets"), json=body)
-                )
-            )
-        case m.AddComment():
-            path = url_path("api", "tickets", effect.ticket, "comments")
-            return m.Commented(Comment.read(client.post(path, json={"body": effect.body})))
-
-
-def _refusal(effect: m.Move | m.Create | m.AddComment, error: Exception) -> m.Incoming:
-    why = str(error) or type(error).__name__
-    match effect:
-        case m.Move():
-            current = None
-            if isinstance(error, Conflict) and error.current and "id" in error.current:
-                current = Ticket.read(error.current)
-                why = f"somebody changed it meanwhile, it is in {current.status}."
-            elif isinstance(error, NotFound):
-                why = "it is gone."
-            return m.MoveRefused(effect.ticket_id, why, current)
-        case m.Create():
-            return m.Refused("title", effect.title, why)
-        case m.AddComment():
-            return m.Refused("comment", effect.body, why)
-
-
-def _fetched(client: CortexClient, effect: m.NetworkEffect) -> m.Incoming:
-    """Fetch something. Raises CortexError, and BadObject for an answer that cannot be read."""
-    match effect:
-        case m.LoadBoard():
-            return m.Snapshot(
-                effect.stream,
-                client.get(url_path("api", "projects", effect.project, "board")),
-                True,
-            )
-        case m.LoadProjects():
-            found = client.paginate("/api/projects")
-            return m.ProjectsLoaded(tuple((str(item["key"]), str(item["name"])) for item in found))
-        case m.LoadDetail():
-            ticket = url_path("api", "tickets", effect.ticket)
-            return m.DetailLoaded(
-                Ticket.read(client.get(ticket)),
-                tuple(Comment.read(item) for item in client.paginate(f"{ticket}/comments")),
-                tuple(Review.read(item) for item in client.paginate(f"{ticket}/reviews")),
-                tuple(Session.read(item) for item in client.paginate(f"{ticket}/sessions")),
-            )
-        case m.LoadThread():
-            found = client.paginate(url_path("api", "sessions", effect.session, "messages"))
-            return m.ThreadLoaded(effect.session, tuple(Message.read(item) for item in found))
-        case m.LoadMessage():
-            path = url_path("api", "sessions", effect.session, "messages", effect.message)
-            return m.MessageLoaded(Message.read(client.get(path)))
-    raise AssertionError(f"not a fetch: {effect}")
-
-
-def _failure(effect: m.NetworkEffect, why: str) -> m.Incoming | None:
-    match effect:
-        case m.LoadBoard():
-            return m.BoardFailed(effect.stream, why)
-        case m.LoadProjects():
-            return m.ProjectsFailed(why)
-        case m.LoadDetail():
-            return m.LoadFailed(effect.ticket, why)
-        case m.LoadThread():
-            return m.LoadFailed(effect.session, why)
-        case m.LoadMessage():
-            return m.LoadFailed(effect.session, why, effect.message)
-    return None
 
 
 __all__ = ["CortexError", "Effects", "Follower", "board_message", "delta_message"]

@@ -8,8 +8,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from cortex_cli.board.apply import Change
+from cortex_cli.board.asks import (
+    AgentsFailed,
+    AgentsLoaded,
+    Ask,
+    Asked,
+    AskRefused,
+    DiffLoaded,
+    LoadAgents,
+    LoadDiff,
+    LoadLog,
+    LogLoaded,
+)
 from cortex_cli.board.value import Value
 from cortex_cli.board.wire import Comment, Message, Review, Session, Ticket
+from cortex_cli.board.work import Attempt, Instance
 
 # --- messages: the terminal
 
@@ -141,6 +154,15 @@ class DetailLoaded(Value):
     comments: tuple[Comment, ...]
     reviews: tuple[Review, ...]
     sessions: tuple[Session, ...]
+    attempts: tuple[Attempt, ...] = ()
+    instances: tuple[Instance, ...] = ()
+
+
+class Overview(Value):
+    """The dashboard as of now."""
+
+    stream: int
+    body: Mapping[str, Any]
 
 
 class ThreadLoaded(Value):
@@ -155,7 +177,8 @@ class MessageLoaded(Value):
 
 
 class LoadFailed(Value):
-    """Something of the open ticket could not be fetched. what: "ticket" or a session id."""
+    """Something of the open ticket could not be fetched. what: its key, a session id, or LOG or
+    DIFF."""
 
     what: str
     why: str
@@ -172,7 +195,9 @@ class ProjectsFailed(Value):
     why: str
 
 
-StreamMessage = Connected | Snapshot | Changed | Beat | Stale | Ended | Lost | BoardFailed
+StreamMessage = (
+    Connected | Snapshot | Changed | Beat | Stale | Ended | Lost | BoardFailed | Overview
+)
 Incoming = (
     Key
     | Clicked
@@ -185,6 +210,12 @@ Incoming = (
     | Created
     | Commented
     | Refused
+    | Asked
+    | AskRefused
+    | AgentsLoaded
+    | AgentsFailed
+    | LogLoaded
+    | DiffLoaded
     | DetailLoaded
     | ThreadLoaded
     | MessageLoaded
@@ -237,6 +268,16 @@ class AddComment(Value):
     body: str
 
 
+class FollowDashboard(Value):
+    """Open the stream of the dashboard; 0 closes it."""
+
+    stream: int
+
+
+class RetryDashboard(Value):
+    """End the wait for the next attempt to connect it."""
+
+
 class LoadDetail(Value):
     ticket: str
 
@@ -284,6 +325,12 @@ class Quit(Value):
 
 NetworkEffect = (
     Follow
+    | Ask
+    | LoadAgents
+    | LoadLog
+    | LoadDiff
+    | FollowDashboard
+    | RetryDashboard
     | Retry
     | LoadBoard
     | LoadProjects

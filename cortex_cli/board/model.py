@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from cortex_cli.board.apply import Change
+from cortex_cli.board.asks import Choice
 from cortex_cli.board.messages import Grown
+from cortex_cli.board.value import Value
 from cortex_cli.board.wire import Board, Column, Comment, Message, Review, Session, Ticket
+from cortex_cli.board.work import Attempt, Instance, LogEntry
 
+LOG, DIFF = "+log", "+diff"  # tabs that are no session
+WORDS = "\n"  # the entry of a menu that asks for words of one's own: no option has this id
 POLLING_AFTER = 8  # failures in a row, after which the stream is tried every 30 s
 
 
@@ -80,9 +86,32 @@ class Thread:
     held: Mapping[str, tuple[Grown, ...]] = field(default_factory=dict)
 
 
+class Log(Value):
+    """The tail of an attempt's log. fetching: an answer is on its way."""
+
+    attempt: str
+    entries: tuple[LogEntry, ...] = ()
+    loaded: bool = False
+    failed: str = ""
+    fetching: bool = True
+
+
+class Diff(Value):
+    """What an attempt changed. due: when to fetch it again, 0 for not."""
+
+    attempt: str
+    text: str = ""
+    at: str = ""
+    truncated: bool = False
+    loaded: bool = False
+    failed: str = ""
+    due: float = 0.0
+
+
 @dataclass(frozen=True)
 class Detail:
-    """The open ticket. tab 0 is the ticket itself, the others are its sessions in tree order.
+    """The open ticket. Its tabs are the ticket itself, log and diff of the newest attempt, and its
+    sessions in tree order.
 
     top: the first line shown, kept per tab. A tab in `paused` does not follow its tail; the value
     is the number of lines there were when the user scrolled away.
@@ -95,18 +124,26 @@ class Detail:
     reviews: Mapping[str, Review] = field(default_factory=dict)
     sessions: Mapping[str, Session] = field(default_factory=dict)
     threads: Mapping[str, Thread] = field(default_factory=dict)
+    attempts: Mapping[str, Attempt] = field(default_factory=dict)
+    instances: Mapping[str, Instance] = field(default_factory=dict)
+    log: Log | None = None
+    diff: Diff | None = None
     fresh: frozenset[str] = (
         frozenset()
     )  # ids that events brought since the last fetch was asked for
     gone: frozenset[str] = frozenset()  # ids that events deleted since then
-    tab: str = ""  # a session id; "" is the ticket
+    tab: str = ""  # a session id, LOG or DIFF; "" is the ticket
     tops: Mapping[str, int] = field(default_factory=dict)
     paused: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One line of input. kind: title, comment or filter. target: a column or a ticket key."""
+    """One line of input. kind: title, comment, filter, answer, note or say.
+
+    target: a column, a ticket's key, or the id of what is answered. about: the question, shown
+    above the line.
+    """
 
     kind: str
     label: str
@@ -114,16 +151,25 @@ class Prompt:
     cursor: int = 0
     target: str = ""
     before: str = ""  # what Esc goes back to (the filter)
+    about: str = ""
 
 
 @dataclass(frozen=True)
 class Menu:
-    """A list to choose from. kind: move or project. items: (value, text)."""
+    """A list to choose from. kind: move, project, start, stop, answer or review.
+
+    items: (value, text). target: what it is about, a ticket's key or an id. about: a text above
+    the entries. marked: the values that are chosen already, where `multiple` may be.
+    """
 
     kind: str
     title: str
     items: tuple[tuple[str, str], ...]
     index: int = 0
+    target: str = ""
+    about: str = ""
+    multiple: bool = False
+    marked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -138,13 +184,28 @@ class Toast:
     bad: bool = False
 
 
+class Dashboard(Value):
+    """All projects at a glance. stream: a number of its own, below 0.
+
+    body: the server's overview. selected: the name of a `dashboard_lines.Entry`.
+    """
+
+    stream: int
+    connection: Connection = Connection()
+    body: Mapping[str, Any] | None = None
+    selected: str = ""
+
+
 @dataclass(frozen=True)
 class Model:
     """project: the key that is followed. stream: the number of its stream.
 
     selected: the id of a ticket, never a row. focus: the name of the column it is in, which can be
     empty. tops: the first card shown of each column. held: events that came after a hole; they wait
-    for the board to be fetched. expected: a ticket of ours, to be selected once it is there.
+    for the board to be fetched. expected: a ticket's id or key, to be selected once it is there.
+    intents: what was asked for and is shown already: of an attempt its next status, of a question
+    or review "answered", of a ticket's key "queued". heard: by attempt or session, when an event
+    last told of it.
     """
 
     project: str = ""
@@ -176,13 +237,20 @@ class Model:
     drafts: Mapping[str, str] = field(default_factory=dict)  # by kind of prompt
     toasts: tuple[Toast, ...] = ()
     projects: tuple[tuple[str, str], ...] = ()
+    intents: Mapping[str, str] = field(default_factory=dict)
+    heard: Mapping[str, float] = field(default_factory=dict)
+    agents: tuple[Choice, ...] | None = None
+    dashboard: Dashboard | None = None
+    dashboards: int = 0  # how many there were: each has a number of its own
 
     @property
     def scope(self) -> str:
-        """Whose keys are in effect: board, detail, menu, help or prompt."""
+        """Whose keys are in effect: board, detail, dashboard, menu, help or prompt."""
         for kind, name in ((Prompt, "prompt"), (Menu, "menu"), (Help, "help")):
             if isinstance(self.overlay, kind):
                 return name
+        if self.dashboard:
+            return "dashboard"
         return "detail" if self.detail else "board"
 
     @property
@@ -193,6 +261,8 @@ class Model:
     @property
     def ticket(self) -> Ticket | None:
         """The ticket that keys act on: the open one, else the selected one."""
+        if self.dashboard:
+            return None
         if self.detail:
             return self.detail.ticket
         return self.board.tickets.get(self.selected) if self.board and self.selected else None

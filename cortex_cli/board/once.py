@@ -1,12 +1,13 @@
-"""The board printed once: for pipes, for scripts, and where a screen cannot be had."""
+"""The board or the dashboard, printed once: for pipes, scripts, and where there is no screen."""
 
 import json
 import os
 import sys
+import time
 from dataclasses import replace
 from typing import Any, TextIO
 
-from cortex_cli.board import cards, layout
+from cortex_cli.board import cards, dashboard_lines, layout
 from cortex_cli.board.canvas import Canvas, Row
 from cortex_cli.board.model import Connection, Model
 from cortex_cli.board.selection import settle
@@ -37,6 +38,33 @@ def print_board(
         out.write(json.dumps({"version": JSON_VERSION, "board": body}, ensure_ascii=True) + "\n")
         return
     out.write(picture(Board.read(body), width or out_width(out), ascii_only))
+
+
+def print_dashboard(
+    client: CortexClient,
+    *,
+    as_json: bool = False,
+    width: int | None = None,
+    out: TextIO | None = None,
+    ascii_only: bool = False,
+) -> None:
+    """Print all projects at a glance, as `print_board` prints one. Raises the SDK's errors."""
+    out = out or sys.stdout
+    body: dict[str, Any] = client.get("/api/dashboard")
+    if as_json:
+        shown = {"version": JSON_VERSION, "dashboard": body}
+        out.write(json.dumps(shown, ensure_ascii=True) + "\n")
+        return
+    out.write(overview(body, width or out_width(out), time.time(), ascii_only))
+
+
+def overview(body: dict[str, Any], width: int, now: float, ascii_only: bool = False) -> str:
+    """The dashboard as lines of text."""
+    lines = dashboard_lines.rows(body, now, width)
+    canvas = Canvas(width, len(lines), ascii_only)
+    for y, row in enumerate(lines):
+        canvas.put_line(y, 0, row.line)
+    return _text([*canvas.rows()])
 
 
 def out_width(out: TextIO) -> int:

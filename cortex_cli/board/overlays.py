@@ -2,8 +2,20 @@
 
 from cortex_cli.board import keys
 from cortex_cli.board import text as texts
-from cortex_cli.board.canvas import ACCENT, DIM, PLAIN, SELECTED, STRONG, Canvas, Span
-from cortex_cli.board.model import Help, Menu, Model
+from cortex_cli.board.canvas import (
+    ACCENT,
+    DIM,
+    PLAIN,
+    SELECTED,
+    STRONG,
+    WARN,
+    Canvas,
+    Line,
+    Span,
+)
+from cortex_cli.board.model import WORDS, Help, Menu, Model, Prompt
+
+WIDEST = 90
 
 
 def draw(canvas: Canvas, model: Model) -> None:
@@ -12,22 +24,27 @@ def draw(canvas: Canvas, model: Model) -> None:
         _menu(canvas, model, model.overlay)
     elif isinstance(model.overlay, Help):
         _help(canvas, model.overlay)
+    elif isinstance(model.overlay, Prompt):
+        _question(canvas, model.overlay)
 
 
 def _menu(canvas: Canvas, model: Model, menu: Menu) -> None:
     waiting = "… loading" if not model.gone else model.gone
-    entries = [texts.clean(text) for _, text in menu.items] or [texts.clean(waiting)]
+    entries = [texts.clean(_entry(menu, *item)) for item in menu.items] or [texts.clean(waiting)]
     title = texts.clean(menu.title)
-    width = min(
-        canvas.width,
-        max(24, texts.width(title) + 6, *(texts.width(entry) + 8 for entry in entries)),
-    )
-    rows = min(len(entries), canvas.height - 4)
+    widest = max(map(texts.width, (title, *entries, *texts.wrap(menu.about, WIDEST))))
+    width = min(canvas.width, WIDEST, max(24, widest + 8))
+    about = _about(menu.about, max(1, width - 4), canvas.height - 4 - min(len(entries), 4))
+    rows = min(len(entries), canvas.height - 4 - len(about))
     if rows < 1:
         return
-    y, x = max(1, (canvas.height - rows - 2) // 2), (canvas.width - width) // 2
-    canvas.frame(y, x, width, rows + 2, ACCENT)
+    height = rows + len(about) + 2
+    y, x = max(1, (canvas.height - height) // 2), (canvas.width - width) // 2
+    canvas.frame(y, x, width, height, ACCENT)
     canvas.put(y, x + 2, f" {title} ", STRONG, width - 4)
+    for number, line in enumerate(about):
+        canvas.put_line(y + 1 + number, x + 2, line, width - 4)
+    y += len(about)
     top = min(max(0, menu.index - rows // 2), len(entries) - rows)
     for row in range(rows):
         number = top + row
@@ -36,6 +53,38 @@ def _menu(canvas: Canvas, model: Model, menu: Menu) -> None:
         digit = f"{number + 1}" if menu.items and number < 9 else " "
         line = (Span(f"{digit}  ", DIM), Span(entries[number]))
         canvas.put_line(y + 1 + row, x + 2, line, width - 4, role if role == SELECTED else None)
+
+
+def _entry(menu: Menu, value: str, text: str) -> str:
+    if not menu.multiple or value == WORDS:
+        return text
+    return f"{'●' if value in menu.marked else '○'} {text}"
+
+
+def _about(text: str, cells: int, rows: int) -> list[Line]:
+    """A text above the entries, at most so many rows, and an empty one below it."""
+    if not text or rows < 2:
+        return []
+    lines: list[Line] = [
+        (Span(line, STRONG if number == 0 else PLAIN),)
+        for number, line in enumerate(texts.wrap(text, cells))
+    ]
+    if len(lines) > rows - 1:
+        more = len(lines) - rows + 2
+        lines = [*lines[: rows - 2], (Span(f"… {more} more lines: Esc, and Enter opens it", WARN),)]
+    return [*lines, ()]
+
+
+def _question(canvas: Canvas, prompt: Prompt) -> None:
+    """What the line below answers, in a box above it."""
+    width = min(canvas.width, WIDEST)
+    lines = _about(prompt.about, max(1, width - 4), canvas.height - 4)[:-1]
+    if not lines:
+        return
+    y, x = max(1, canvas.height - len(lines) - 3), (canvas.width - width) // 2
+    canvas.frame(y, x, width, len(lines) + 2, ACCENT)
+    for number, line in enumerate(lines):
+        canvas.put_line(y + 1 + number, x + 2, line, width - 4)
 
 
 def _help(canvas: Canvas, shown: Help) -> None:

@@ -23,13 +23,13 @@ MAX_INPUT = 10_000
 def new_ticket(model: Model) -> Step:
     shown = model.shown
     title = shown.column.title if shown else ""
-    return _prompt(model, "title", f"New ticket in {title}", model.focus), ()
+    return open_line(model, "title", f"New ticket in {title}", model.focus), ()
 
 
 def comment(model: Model) -> Step:
     ticket = model.ticket
     return (
-        (_prompt(model, "comment", f"Comment on {ticket.key}", ticket.key), ())
+        (open_line(model, "comment", f"Comment on {ticket.key}", ticket.key), ())
         if ticket
         else (model, ())
     )
@@ -41,9 +41,16 @@ def filter_cards(model: Model) -> Step:
     return replace(model, overlay=prompt), ()
 
 
-def _prompt(model: Model, kind: str, label: str, target: str) -> Model:
-    draft = model.drafts.get(kind, "")
-    return replace(model, overlay=Prompt(kind, label, draft, len(draft), target))
+def open_line(model: Model, kind: str, label: str, target: str, about: str = "") -> Model:
+    """Ask for a line; it begins with what was typed for the same the last time."""
+    draft = model.drafts.get(draft_name(kind, target), "")
+    prompt = Prompt(kind, label, draft, len(draft), target, about=about)
+    return replace(model, overlay=prompt)
+
+
+def draft_name(kind: str, target: str) -> str:
+    """Of a text that was left: what is said to one agent is not meant for another."""
+    return kind if kind in ("title", "comment") else f"{kind} {target}"
 
 
 def move_menu(model: Model) -> Step:
@@ -54,7 +61,8 @@ def move_menu(model: Model) -> Step:
         (i for i, (name, _) in enumerate(items) if name == model.ticket.status),
         layout.focus_index(model),
     )
-    return replace(model, overlay=Menu("move", f"Move {model.ticket.key} to", items, at)), ()
+    menu = Menu("move", f"Move {model.ticket.key} to", items, at, target=model.ticket.id)
+    return replace(model, overlay=menu), ()
 
 
 def project_menu(model: Model) -> Step:
@@ -83,7 +91,7 @@ def projects_failed(model: Model, why: str) -> Model:
     menu = model.overlay
     if isinstance(menu, Menu) and menu.kind == "project" and not menu.items:
         model = replace(model, overlay=None)
-    if model.project:
+    if model.project or model.dashboard:
         return moves.toast(model, why, bad=True)
     return replace(model, gone=why)
 
@@ -144,14 +152,15 @@ def submit(model: Model) -> Step:
         return model, ()
     model = replace(model, overlay=None)
     text = prompt.text.strip()
-    if prompt.kind == "filter" or not text:
-        return replace(model, filter=text) if prompt.kind == "filter" else _undrafted(
-            model, prompt.kind
-        ), ()
+    if prompt.kind == "filter":
+        return replace(model, filter=text), ()
+    model = undrafted(model, prompt)
+    if not text:
+        return model, ()
     effect: Effect = AddComment(prompt.target, text)
     if prompt.kind == "title":
         effect = Create(model.project, text, prompt.target)
-    return _undrafted(model, prompt.kind), (effect,)
+    return model, (effect,)
 
 
 def abandon(model: Model) -> Step:
@@ -161,7 +170,8 @@ def abandon(model: Model) -> Step:
     if isinstance(prompt, Prompt) and prompt.kind == "filter":
         return replace(model, filter=prompt.before), ()
     if isinstance(prompt, Prompt):
-        return replace(model, drafts={**model.drafts, prompt.kind: prompt.text}), ()
+        name = draft_name(prompt.kind, prompt.target)
+        return replace(model, drafts={**model.drafts, name: prompt.text}), ()
     return model, ()
 
 
@@ -175,10 +185,9 @@ def refused(model: Model, answer: Refused) -> Step:
     return moves.toast(model, f"{what}: {answer.why} {key} brings your text back.", bad=True), ()
 
 
-def _undrafted(model: Model, kind: str) -> Model:
-    return replace(
-        model, drafts={name: text for name, text in model.drafts.items() if name != kind}
-    )
+def undrafted(model: Model, prompt: Prompt) -> Model:
+    gone = draft_name(prompt.kind, prompt.target)
+    return replace(model, drafts={k: text for k, text in model.drafts.items() if k != gone})
 
 
 # --- the menu

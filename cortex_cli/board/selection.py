@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from cortex_cli.board import cards, layout
+from cortex_cli.board import doing, layout
 from cortex_cli.board.model import Model, Shown
 from cortex_cli.board.wire import Column, Ticket
 
@@ -18,19 +18,20 @@ def settle(old: Model, new: Model) -> Model:
     if new.columns is not old.columns or new.selected != old.selected or new.focus != old.focus:
         new = _select(old, new)
     # compared by identity: most messages leave all of it alone
-    before = (old.columns, old.selected, old.focus, old.width, old.height)
-    if any(a is not b for a, b in zip(before, _geometry(new), strict=True)):
+    if any(a is not b for a, b in zip(_geometry(old), _geometry(new), strict=True)):
         tops = layout.tops(new)
         new = replace(new, tops=tops) if tops != new.tops else new
     return new
 
 
 def _geometry(model: Model) -> tuple[object, ...]:
-    return model.columns, model.selected, model.focus, model.width, model.height
+    return model.columns, model.selected, model.focus, model.width, model.height, model.intents
 
 
-def _filters(model: Model) -> tuple[str, bool]:
-    return model.filter, model.needs_me
+def _filters(model: Model) -> tuple[object, ...]:
+    """What of the model decides which cards are shown, beside the board."""
+    asked = model.intents if model.filter or model.needs_me else None
+    return model.filter, model.needs_me, asked
 
 
 def columns(model: Model) -> tuple[Shown, ...]:
@@ -60,12 +61,12 @@ def columns(model: Model) -> tuple[Shown, ...]:
 
 def matches(model: Model, ticket: Ticket) -> bool:
     """Whether the filter lets a ticket through: every word in it, no word after `!` in it."""
-    if model.needs_me and not cards.needs_me(model, ticket):
+    if model.needs_me and not doing.needs_me(model, ticket):
         return False
     if not model.filter:
         return True
-    sessions = cards.sessions_of(model, ticket)
-    text = " ".join([ticket.searchable, *(cards.state(session).text for session in sessions)])
+    at_work = [f"{one.state.text} {one.agent}" for one in doing.of_ticket(model, ticket)]
+    text = " ".join([ticket.searchable, *at_work]).casefold()
     for word in model.filter.casefold().split():
         wanted = not word.startswith("!")
         if (word.lstrip("!") in text) != wanted and word != "!":
@@ -77,10 +78,10 @@ def _select(old: Model, new: Model) -> Model:
     """Keep the selection on its ticket; when that left, take the one that is in its place."""
     if not new.columns:
         return replace(new, selected=None)
-    if new.expected and (column := _column_of(new, new.expected)):
-        return replace(new, selected=new.expected, focus=column, expected=None)
-    if new.selected and (column := _column_of(new, new.selected)):
-        return replace(new, focus=column)
+    if new.expected and (found := _find(new, new.expected)):
+        return replace(new, selected=found[1], focus=found[0], expected=None)
+    if new.selected and (found := _find(new, new.selected)):
+        return replace(new, focus=found[0])
     names = [shown.column.name for shown in new.columns]
     focus = new.focus if new.focus in names else names[0]
     tickets = new.columns[names.index(focus)].tickets
@@ -89,10 +90,12 @@ def _select(old: Model, new: Model) -> Model:
     return replace(new, focus=focus, selected=selected)
 
 
-def _column_of(model: Model, ticket_id: str) -> str | None:
+def _find(model: Model, ref: str) -> tuple[str, str] | None:
+    """(column, id) of a ticket that is shown, by its id or key."""
     for shown in model.columns:
-        if any(ticket.id == ticket_id for ticket in shown.tickets):
-            return shown.column.name
+        for ticket in shown.tickets:
+            if ref in (ticket.id, ticket.key):
+                return shown.column.name, ticket.id
     return None
 
 

@@ -4,14 +4,33 @@ import math
 from dataclasses import replace
 from typing import get_args
 
-from cortex_cli.board import actions, connection, detail, keys, layout, moves, prompts, selection
+from cortex_cli.board import (
+    actions,
+    connection,
+    detail,
+    keys,
+    layout,
+    logs,
+    moves,
+    prompts,
+    selection,
+)
 from cortex_cli.board import text as texts
+from cortex_cli.board.asks import (
+    AgentsFailed,
+    AgentsLoaded,
+    Asked,
+    AskRefused,
+    DiffLoaded,
+    LogLoaded,
+)
 from cortex_cli.board.messages import (
     Clicked,
     Commented,
     Created,
     DetailLoaded,
     Follow,
+    FollowDashboard,
     Grown,
     Incoming,
     Key,
@@ -28,7 +47,7 @@ from cortex_cli.board.messages import (
     ThreadLoaded,
     Tick,
 )
-from cortex_cli.board.model import POLLING_AFTER, Menu, Model
+from cortex_cli.board.model import DIFF, POLLING_AFTER, Menu, Model
 from cortex_cli.board.moves import Step
 
 _STREAM = get_args(StreamMessage)
@@ -36,6 +55,8 @@ _STREAM = get_args(StreamMessage)
 
 def start(model: Model) -> Step:
     """What the board does first: follow its project, or find out which there are."""
+    if model.dashboard:
+        return model, (FollowDashboard(model.dashboard.stream),)
     if model.project:
         return model, (Follow(model.project, model.stream),)
     return replace(model, overlay=Menu("project", "Projects", ())), (LoadProjects(),)
@@ -49,12 +70,12 @@ def update(model: Model, message: Incoming) -> Step:
 
 def _update(model: Model, message: Incoming) -> Step:
     if isinstance(message, _STREAM):
-        return connection.update(model, message)
+        return _streamed(model, message)
     match message:
         case Key(name=name):
             return _pressed(model, name)
         case Tick(now=now):
-            return _ticked(model, now), ()
+            return logs.ticked(_ticked(model, now))
         case Resized(width=width, height=height):
             return replace(model, width=max(0, width), height=max(0, height)), ()
         case Clicked():
@@ -72,8 +93,20 @@ def _update(model: Model, message: Incoming) -> Step:
             return _answered(model, message)
 
 
+def _streamed(model: Model, message: StreamMessage) -> Step:
+    if message.stream > 0:
+        return connection.update(model, message)
+    from cortex_cli.board import dashboard  # the first frame can do without
+
+    return dashboard.update(model, message)
+
+
 def _answered(model: Model, message: Incoming) -> Step:
     match message:
+        case Asked() | AskRefused() | AgentsLoaded() | AgentsFailed():
+            return _asked(model, message)
+        case LogLoaded() | DiffLoaded():
+            return logs.loaded(model, message), ()
         case Commented():
             return detail.commented(model, message.comment)
         case Refused():
@@ -94,6 +127,20 @@ def _answered(model: Model, message: Incoming) -> Step:
             return model, ()
 
 
+def _asked(model: Model, answer: Asked | AskRefused | AgentsLoaded | AgentsFailed) -> Step:
+    from cortex_cli.board import agents  # the first frame can do without
+
+    match answer:
+        case Asked():
+            return agents.done(model, answer), ()
+        case AskRefused():
+            return agents.refused(model, answer), ()
+        case AgentsLoaded():
+            return agents.loaded(model, answer)
+        case AgentsFailed():
+            return agents.failed(model, answer), ()
+
+
 def _projects(model: Model, answer: ProjectsLoaded) -> Step:
     """The only project there is needs no choice, at the start."""
     if not model.project and len(answer.projects) == 1:
@@ -107,8 +154,8 @@ def _projects(model: Model, answer: ProjectsLoaded) -> Step:
 
 def _pressed(model: Model, name: str) -> Step:
     scope = model.scope
-    if scope == "menu" and name.isdigit() and isinstance(model.overlay, Menu):
-        return _digit(model, model.overlay, int(name))
+    if scope == "menu" and name.isdecimal():
+        return actions.digit(model, int(name))
     binding = keys.find(scope, name)
     if binding is None:
         return (
@@ -120,12 +167,6 @@ def _pressed(model: Model, name: str) -> Step:
     if refusal:
         return moves.toast(model, refusal), ()
     return actions.ACTIONS[binding.action](model)
-
-
-def _digit(model: Model, menu: Menu, number: int) -> Step:
-    if not 1 <= number <= len(menu.items):
-        return model, ()
-    return actions.choose(replace(model, overlay=replace(menu, index=number - 1)))
 
 
 def _clicked(model: Model, click: Clicked) -> Step:
@@ -159,12 +200,16 @@ def _ticked(model: Model, now: float) -> Model:
 def next_tick(model: Model) -> float | None:
     """When the next text changes by time alone; None while nothing on the screen depends on it."""
     due = [toast.until for toast in model.toasts] + list(model.flashes.values())
-    link = model.connection
+    link = model.dashboard.connection if model.dashboard else model.connection
     if link.phase == "lost" and link.retry_at > model.now:
         due.append(link.retry_at - math.ceil(link.retry_at - model.now) + 1)
-    if link.attempt >= POLLING_AFTER and link.as_of is not None:
+    late = link.attempt >= POLLING_AFTER or (model.dashboard and link.phase != "live")
+    if late and link.as_of is not None:
         past = model.now - link.as_of
         due.append(model.now + (1 if past < 60 else 60 - past % 60))
-    if model.detail is not None:
-        due.append(model.now + 60 - model.now % 60)
+    at_work = model.board is not None and (model.board.attempts or model.board.sessions)
+    if model.detail or model.dashboard or at_work:
+        due.append(model.now + 60 - model.now % 60)  # ages
+    if model.detail and model.detail.diff and model.detail.diff.due and model.detail.tab == DIFF:
+        due.append(model.detail.diff.due)
     return max(min(due), model.now + 0.01) if due else None

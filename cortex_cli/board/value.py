@@ -6,7 +6,7 @@ frame has.
 """
 
 import inspect
-from typing import Any, ClassVar, NoReturn, dataclass_transform
+from typing import Any, ClassVar, NoReturn, Self, dataclass_transform
 
 
 @dataclass_transform(frozen_default=True)
@@ -40,3 +40,7 @@ class Value:
     def __repr__(self) -> str:
         fields = zip(self._fields, self._values(), strict=True)
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in fields)})"
+
+    def but(self, **changes: Any) -> Self:
+        """The same with other values of some fields."""
+        return type(self)(**(dict(zip(self._fields, self._values(), strict=True)) | changes))

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from cortex_cli.board import cards, connection, document, keys, layout, overlays
+from cortex_cli.board import cards, connection, document, doing, keys, layout, overlays
 from cortex_cli.board import text as texts
 from cortex_cli.board.canvas import (
     ACCENT,
     BAD,
     DIM,
+    INFO,
     PLAIN,
     SELECTED,
     STRONG,
@@ -18,9 +19,11 @@ from cortex_cli.board.canvas import (
     Span,
     line_width,
 )
-from cortex_cli.board.model import Detail, Model, Prompt, Shown
+from cortex_cli.board.model import DIFF, LOG, Detail, Model, Prompt, Shown
 from cortex_cli.board.selection import settle
 
+AFTER_HELP = ("help", "back", "quit", "cancel")  # hints; the others leave room for the help's
+HELP_CELLS = 8
 EMPTY_BOARD = (
     "No tickets yet.",
     "n makes one here;",
@@ -37,7 +40,13 @@ def view(model: Model, width: int, height: int) -> tuple[Row, ...]:
         _one_line(canvas, model)
         return canvas.rows()
     _header(canvas, model)
-    if model.detail:
+    if model.dashboard:
+        from cortex_cli.board import dashboard_view  # the board can do without
+
+        if model.dashboard.body is None:
+            _notice(canvas, _waiting(model))
+        dashboard_view.draw(canvas, model, model.dashboard)
+    elif model.detail:
         _detail(canvas, model, model.detail)
     else:
         _board(canvas, model)
@@ -59,6 +68,10 @@ def _header(canvas: Canvas, model: Model) -> None:
 
 
 def _title(model: Model) -> Line:
+    if model.dashboard:
+        from cortex_cli.board import dashboard_view
+
+        return dashboard_view.title(model, model.dashboard)
     spans: list[Span] = []
     if layout.shape(model) == "list" and model.columns and model.detail is None:
         spans += [*_column_title(model, layout.focus_index(model), place=True), Span("  ")]
@@ -71,6 +84,7 @@ def _title(model: Model) -> Line:
         spans += [Span(f"  {name}", DIM)] if name != model.board.project.key else []
         total = len(model.board.tickets)
         spans.append(Span(f"  {total} ticket{'' if total == 1 else 's'}", DIM))
+        spans += [Span(f"  {text}", INFO) for text in doing.batches(model.board)]
     if model.needs_me:
         spans.append(Span("  needs me", WARN))
     if model.filter:
@@ -99,10 +113,11 @@ def _footer(canvas: Canvas, model: Model) -> None:
         )
         return
     x = 1
-    for key, word in keys.hints(model.scope):
+    for key, word in keys.hints(model):
         needed = texts.width(key) + 1 + texts.width(word)
-        if x + needed > canvas.width:
-            break
+        kept = 0 if word in AFTER_HELP else HELP_CELLS  # how to find the others comes before them
+        if x + needed + kept > canvas.width:
+            continue
         x = canvas.put_line(y, x, (Span(key, ACCENT), Span(f" {word}", DIM))) + 2
 
 
@@ -124,7 +139,11 @@ def _one_line(canvas: Canvas, model: Model) -> None:
     text, role = connection.status(model)
     spans: list[Span] = [Span(text[:1], role), Span(" ")]
     ticket = model.ticket
-    if isinstance(model.overlay, Prompt):
+    if model.dashboard:
+        from cortex_cli.board import dashboard_view
+
+        spans.append(Span(dashboard_view.one_line(model, model.dashboard)))
+    elif isinstance(model.overlay, Prompt):
         spans = [Span(f"{model.overlay.text[-max(1, canvas.width - 1) :]}"), Span(" ", SELECTED)]
     elif ticket:
         spans += cards.one_line(model, ticket)
@@ -167,15 +186,12 @@ def _board(canvas: Canvas, model: Model) -> None:
 
 
 def _waiting(model: Model) -> tuple[str, ...]:
-    if model.gone:
+    link = model.dashboard.connection if model.dashboard else model.connection
+    if model.dashboard is None and model.gone:
         return (model.gone, "r tries again, p switches the project, q quits.")
-    if model.connection.phase == "lost":
-        return (
-            "The server cannot be reached.",
-            model.connection.why,
-            "r tries again now, q quits.",
-        )
-    if not model.project:
+    if link.phase in ("lost", "over"):
+        return ("The server cannot be reached.", link.why, "r tries again now, q quits.")
+    if not model.project and model.dashboard is None:
         return ("Which project?", "p shows them, q quits.")
     return (f"Connecting{f' to {model.url}' if model.url else ''} …",)
 
@@ -283,8 +299,10 @@ def _detail(canvas: Canvas, model: Model, detail: Detail) -> None:
 def _tabs(canvas: Canvas, detail: Detail) -> None:
     """The ticket and its sessions; as many as fit, around the open one."""
     tabs: list[tuple[str, Line]] = [("", (Span("Ticket"),))]
+    if detail.attempts:
+        tabs += [(LOG, (Span("Log"),)), (DIFF, (Span("Diff"),))]
     for session, depth in document.tree(detail):
-        state = cards.state(session)
+        state = doing.session_state(session)
         branch = (Span("└ ", DIM),) if depth else ()
         title = texts.clip(texts.clean(session.title), 24)
         tabs.append((session.id, (*branch, Span(f"{state.text} ", state.role), Span(title))))

@@ -1,64 +1,29 @@
-"""The objects of the wire, as far as the board shows them, read from JSON.
+"""The objects of the wire, as far as the board shows them, read from JSON as `reading` does it."""
 
-Readers are lenient about what they do not need: a missing or mistyped field becomes its empty
-value. Only an object without an id is refused, with BadObject.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
-Json = Mapping[str, Any]
-T = TypeVar("T")
+from cortex_cli.board.reading import (
+    BadObject,
+    actor,
+    each,
+    id_of,
+    optional,
+    text,
+    texts,
+    whole,
+)
+from cortex_cli.board.value import Value
+from cortex_cli.board.work import Attempt, Batch, Permission
 
 PRIORITIES = ("none", "low", "medium", "high", "urgent")
 # The state of a ticket is that of the session that most needs a person.
 SESSION_ORDER = ("awaiting_input", "error", "working", "starting", "idle", "ended")
 
 
-class BadObject(ValueError):
-    """What came is not the object it should be."""
-
-
-def _text(data: Json, name: str) -> str:
-    value = data.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _optional(data: Json, name: str) -> str | None:
-    value = data.get(name)
-    return value if isinstance(value, str) else None
-
-
-def _whole(data: Json, name: str) -> int:
-    value = data.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-def _texts(data: Json, name: str) -> tuple[str, ...]:
-    value = data.get(name)
-    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
-
-
-def _id(data: object) -> str:
-    if not isinstance(data, Mapping) or not isinstance(data.get("id"), str) or not data["id"]:
-        raise BadObject("an object without an id")
-    return str(data["id"])
-
-
-def _actor(data: Json, name: str) -> str:
-    actor = data.get(name)
-    return _text(actor, "name") if isinstance(actor, Mapping) else ""
-
-
-def _each(data: Json, name: str, read: Callable[[Any], T]) -> tuple[T, ...]:
-    value = data.get(name)
-    return tuple(read(item) for item in value) if isinstance(value, list) else ()
-
-
-@dataclass(frozen=True)
-class Column:
+class Column(Value):
     """A ticket status, in board order."""
 
     name: str
@@ -67,16 +32,13 @@ class Column:
 
     @staticmethod
     def read(data: Any) -> "Column":
-        if not isinstance(data, Mapping) or not _text(data, "name"):
+        if not isinstance(data, Mapping) or not text(data, "name"):
             raise BadObject("a column without a name")
-        limit = _whole(data, "wip_limit")
-        return Column(
-            _text(data, "name"), _text(data, "title") or _text(data, "name"), limit or None
-        )
+        limit = whole(data, "wip_limit")
+        return Column(text(data, "name"), text(data, "title") or text(data, "name"), limit or None)
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(Value):
     id: str
     key: str
     name: str
@@ -86,16 +48,15 @@ class Project:
     @staticmethod
     def read(data: Any) -> "Project":
         return Project(
-            _id(data),
-            _text(data, "key"),
-            _text(data, "name"),
-            _each(data, "columns", Column.read),
-            _whole(data, "revision"),
+            id_of(data),
+            text(data, "key"),
+            text(data, "name"),
+            each(data, "columns", Column.read),
+            whole(data, "revision"),
         )
 
 
-@dataclass(frozen=True)
-class Label:
+class Label(Value):
     id: str
     name: str
     color: str | None
@@ -105,11 +66,11 @@ class Label:
     @staticmethod
     def read(data: Any) -> "Label":
         return Label(
-            _id(data),
-            _text(data, "name"),
-            _optional(data, "color"),
-            _whole(data, "priority"),
-            _whole(data, "revision"),
+            id_of(data),
+            text(data, "name"),
+            optional(data, "color"),
+            whole(data, "priority"),
+            whole(data, "revision"),
         )
 
 
@@ -136,23 +97,23 @@ class Ticket:
     @staticmethod
     def read(data: Any) -> "Ticket":
         return Ticket(
-            _id(data),
-            _text(data, "key"),
-            _text(data, "title"),
-            _text(data, "body"),
-            _text(data, "type"),
-            _text(data, "status"),
-            _text(data, "rank"),
-            _text(data, "priority") or "none",
-            _texts(data, "labels"),
-            _optional(data, "assignee"),
-            _optional(data, "due"),
-            _texts(data, "references"),
-            _texts(data, "depends_on"),
+            id_of(data),
+            text(data, "key"),
+            text(data, "title"),
+            text(data, "body"),
+            text(data, "type"),
+            text(data, "status"),
+            text(data, "rank"),
+            text(data, "priority") or "none",
+            texts(data, "labels"),
+            optional(data, "assignee"),
+            optional(data, "due"),
+            texts(data, "references"),
+            texts(data, "depends_on"),
             data.get("archived") is True,
-            _whole(data, "revision"),
-            _text(data, "created_at"),
-            _text(data, "updated_at"),
+            whole(data, "revision"),
+            text(data, "created_at"),
+            text(data, "updated_at"),
         )
 
     @cached_property
@@ -164,8 +125,7 @@ class Ticket:
         return " ".join([self.key, self.title, self.type, self.priority, *marks]).casefold()
 
 
-@dataclass(frozen=True)
-class Comment:
+class Comment(Value):
     id: str
     ticket: str
     author: str
@@ -177,18 +137,17 @@ class Comment:
     @staticmethod
     def read(data: Any) -> "Comment":
         return Comment(
-            _id(data),
-            _text(data, "ticket"),
-            _actor(data, "author"),
-            _text(data, "type"),
-            _text(data, "body"),
-            _whole(data, "revision"),
-            _text(data, "created_at"),
+            id_of(data),
+            text(data, "ticket"),
+            actor(data, "author"),
+            text(data, "type"),
+            text(data, "body"),
+            whole(data, "revision"),
+            text(data, "created_at"),
         )
 
 
-@dataclass(frozen=True)
-class Review:
+class Review(Value):
     id: str
     ticket: str
     branch: str | None
@@ -204,17 +163,17 @@ class Review:
     @staticmethod
     def read(data: Any) -> "Review":
         return Review(
-            _id(data),
-            _text(data, "ticket"),
-            _optional(data, "branch"),
-            _optional(data, "commit"),
-            _text(data, "summary"),
-            _text(data, "state"),
-            _optional(data, "note"),
-            _actor(data, "requested_by"),
-            _actor(data, "resolved_by"),
-            _whole(data, "revision"),
-            _text(data, "created_at"),
+            id_of(data),
+            text(data, "ticket"),
+            optional(data, "branch"),
+            optional(data, "commit"),
+            text(data, "summary"),
+            text(data, "state"),
+            optional(data, "note"),
+            actor(data, "requested_by"),
+            actor(data, "resolved_by"),
+            whole(data, "revision"),
+            text(data, "created_at"),
         )
 
     @property
@@ -222,8 +181,7 @@ class Review:
         return self.state == "requested"
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(Value):
     id: str
     ticket: str
     parent_id: str | None
@@ -235,6 +193,8 @@ class Session:
     work: str | None
     outcome: str | None
     started_by: str
+    attempt: str | None
+    stale: bool  # it says that it works, and has said nothing for long
     revision: int
     created_at: str
     updated_at: str
@@ -242,20 +202,22 @@ class Session:
     @staticmethod
     def read(data: Any) -> "Session":
         return Session(
-            _id(data),
-            _text(data, "ticket"),
-            _optional(data, "parent_id"),
-            _text(data, "title") or "Untitled",
-            _optional(data, "agent"),
-            _optional(data, "model"),
-            _text(data, "status"),
-            _optional(data, "tool"),
-            _optional(data, "work"),
-            _optional(data, "outcome"),
-            _actor(data, "started_by"),
-            _whole(data, "revision"),
-            _text(data, "created_at"),
-            _text(data, "updated_at"),
+            id_of(data),
+            text(data, "ticket"),
+            optional(data, "parent_id"),
+            text(data, "title") or "Untitled",
+            optional(data, "agent"),
+            optional(data, "model"),
+            text(data, "status"),
+            optional(data, "tool"),
+            optional(data, "work"),
+            optional(data, "outcome"),
+            actor(data, "started_by"),
+            optional(data, "attempt"),
+            data.get("stale") is True,
+            whole(data, "revision"),
+            text(data, "created_at"),
+            text(data, "updated_at"),
         )
 
     @property
@@ -279,11 +241,11 @@ class Part:
         if not isinstance(data, Mapping):
             raise BadObject("a part that is no object")
         return Part(
-            _text(data, "type"),
-            _text(data, "text"),
-            _optional(data, "tool"),
+            text(data, "type"),
+            text(data, "text"),
+            optional(data, "tool"),
             _json_text(data.get("input")),
-            _text(data, "status"),
+            text(data, "status"),
         )
 
 
@@ -300,13 +262,13 @@ class Message:
     @staticmethod
     def read(data: Any) -> "Message":
         return Message(
-            _id(data),
-            _text(data, "session"),
-            _text(data, "role"),
-            _each(data, "parts", Part.read),
-            _text(data, "status"),
-            _whole(data, "number"),
-            _whole(data, "revision"),
+            id_of(data),
+            text(data, "session"),
+            text(data, "role"),
+            each(data, "parts", Part.read),
+            text(data, "status"),
+            whole(data, "number"),
+            whole(data, "revision"),
         )
 
 
@@ -320,7 +282,10 @@ def _json_text(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Board:
-    """One project's board as of `seq`. Tickets are those that are not archived, by id."""
+    """One project's board as of `seq`. Tickets are those that are not archived, by id.
+
+    attempts: those that have not ended, and recent ones. permissions: the open ones.
+    """
 
     epoch: str
     head: int
@@ -330,24 +295,31 @@ class Board:
     tickets: Mapping[str, Ticket]
     sessions: Mapping[str, Session]
     reviews: Mapping[str, Review]
+    attempts: Mapping[str, Attempt]
+    permissions: Mapping[str, Permission]
+    batches: Mapping[str, Batch]
 
     @staticmethod
     def read(data: Any) -> "Board":
         """The body of GET /api/projects/KEY/board, or of a `state` frame. Raises BadObject."""
         if not isinstance(data, Mapping):
             raise BadObject("a board that is no object")
-        tickets = _each(data, "tickets", Ticket.read)
-        sessions = _each(data, "sessions", Session.read)
-        reviews = _each(data, "reviews", Review.read)
+        tickets = each(data, "tickets", Ticket.read)
+        sessions = each(data, "sessions", Session.read)
+        reviews = each(data, "reviews", Review.read)
+        permissions = each(data, "permissions", Permission.read)
         return Board(
-            _text(data, "epoch"),
-            _whole(data, "head"),
-            _whole(data, "seq"),
+            text(data, "epoch"),
+            whole(data, "head"),
+            whole(data, "seq"),
             Project.read(data.get("project")),
-            {label.id: label for label in _each(data, "labels", Label.read)},
+            {label.id: label for label in each(data, "labels", Label.read)},
             {ticket.id: ticket for ticket in tickets if not ticket.archived},
             {session.id: session for session in sessions if session.status != "ended"},
             {review.id: review for review in reviews if review.open},
+            {attempt.id: attempt for attempt in each(data, "attempts", Attempt.read)},
+            {permission.id: permission for permission in permissions if permission.open},
+            {batch.id: batch for batch in each(data, "batches", Batch.read)},
         )
 
     @cached_property
@@ -372,3 +344,19 @@ class Board:
     def reviewed(self) -> frozenset[str]:
         """Keys of the tickets that wait for a review."""
         return frozenset(review.ticket for review in self.reviews.values())
+
+    @cached_property
+    def attempts_of(self) -> Mapping[str, tuple[Attempt, ...]]:
+        """Attempts by ticket key, the newest first."""
+        found: dict[str, list[Attempt]] = {}
+        for attempt in sorted(self.attempts.values(), key=lambda attempt: -attempt.number):
+            found.setdefault(attempt.ticket, []).append(attempt)
+        return {key: tuple(attempts) for key, attempts in found.items()}
+
+    @cached_property
+    def asked_of(self) -> Mapping[str, tuple[Permission, ...]]:
+        """Open questions by ticket key, the oldest first."""
+        found: dict[str, list[Permission]] = {}
+        for asked in sorted(self.permissions.values(), key=lambda p: (p.created_at, p.id)):
+            found.setdefault(asked.ticket, []).append(asked)
+        return {key: tuple(questions) for key, questions in found.items()}

@@ -120,6 +120,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer({"items": state.board["reviews"], "next_cursor": None})
         elif path.endswith("/sessions"):
             self._answer({"items": state.board["sessions"], "next_cursor": None})
+        elif path.endswith("/attempts"):
+            self._answer({"items": state.board["attempts"], "next_cursor": None})
+        elif path == "/api/instances":
+            self._answer({"items": [], "next_cursor": None})
         elif "/messages/" in path:
             self._answer_one(m for m in state.messages if path.endswith(m["id"]))
         else:

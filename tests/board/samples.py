@@ -40,8 +40,65 @@ def session(number: int, key: str, status: str = "working", **changes: Any) -> d
     return {
         "id": f"s{number}", "project": "CTX", "ticket": key, "parent_id": None,
         "title": f"Session {number}", "agent": "opencode", "model": "big", "status": status,
-        "tool": None, "work": None, "outcome": None, "started_by": ACTOR, "revision": 1,
-        "created_at": AT, "updated_at": AT, "ended_at": None,
+        "tool": None, "work": None, "outcome": None, "started_by": ACTOR, "attempt": None,
+        "stale": False, "revision": 1, "created_at": AT, "updated_at": AT, "ended_at": None,
+    } | changes  # fmt: skip
+
+
+def attempt(number: int, key: str, status: str = "running", **changes: Any) -> dict[str, Any]:
+    ended = AT if status in ("succeeded", "failed", "cancelled", "lost") else None
+    return {
+        "id": f"a{number}", "project": "CTX", "ticket": key, "number": number, "agent": "opencode",
+        "profile": None, "status": status, "stage": None, "progress": None, "prompt": None,
+        "base": None, "branch": None, "worktree": None, "session": None, "runner": None,
+        "generation": 1, "todos": [], "git": None, "pr": None, "compare_url": None, "batch": None,
+        "retry_of": None, "reason": None, "exit_code": None, "started_by": ACTOR, "revision": 1,
+        "created_at": AT, "updated_at": AT, "started_at": None, "ended_at": ended,
+    } | changes  # fmt: skip
+
+
+def permission(number: int, key: str, state: str = "open", **changes: Any) -> dict[str, Any]:
+    return {
+        "id": f"q{number}", "project": "CTX", "ticket": key, "attempt": "a1", "session": "s1",
+        "external_id": None, "kind": "permission", "title": "Run rm?", "detail": "rm -r build",
+        "options": [
+            {"id": "once", "label": "Allow once", "description": None},
+            {"id": "no", "label": "Reject", "description": None},
+        ],
+        "multiple": False, "free_text": False, "state": state, "choices": None, "text": None,
+        "asked_by": ACTOR, "answered_by": None, "revision": 1, "created_at": AT, "updated_at": AT,
+    } | changes  # fmt: skip
+
+
+def batch(number: int, *rows: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {
+        "id": f"b{number}", "project": "CTX", "name": "Nightly", "mode": "parallel", "limit": None,
+        "stop_on_failure": False, "on_conflict": "skip", "merge": True, "agent": "opencode",
+        "profile": None, "prompt": None, "status": "running", "tickets": list(rows),
+        "branch": None, "commit": None, "pr_url": None, "compare_url": None, "reason": None,
+        "runner": None, "generation": 0, "created_by": ACTOR, "revision": 1, "created_at": AT,
+        "updated_at": AT, "started_at": AT, "ended_at": None,
+    } | changes  # fmt: skip
+
+
+def batch_ticket(key: str, status: str = "pending", **changes: Any) -> dict[str, Any]:
+    return {
+        "batch": "b1", "ticket": key, "title": "T", "status": status, "attempt": None,
+        "error": None, "files": [], "commit": None,
+    } | changes  # fmt: skip
+
+
+def instance(number: int, key: str, status: str = "running", **changes: Any) -> dict[str, Any]:
+    return {
+        "id": f"i{number}", "project": "CTX", "ticket": key, "attempt": f"a{number}",
+        "runner": "r1", "status": status, "url": "http://127.0.0.1:9", "error": None,
+        "link": "connected", "revision": 1, "created_at": AT, "updated_at": AT,
+    } | changes  # fmt: skip
+
+
+def entry(number: int, text: str, kind: str = "text", **changes: Any) -> dict[str, Any]:
+    return {
+        "attempt": "a1", "number": number, "kind": kind, "text": text, "tool": None, "at": AT
     } | changes  # fmt: skip
 
 
@@ -98,7 +155,8 @@ def board(**changes: Any) -> dict[str, Any]:
 
 def event(kind: str, payload: dict[str, Any], seq: int | None = None, **changes: Any) -> Change:
     return Change(
-        kind, payload, changes.get("project", "CTX"), seq, payload.get("ticket"), "opencode",
+        kind, payload, changes.get("project", "CTX"), seq,
+        changes.get("ticket", payload.get("ticket")), "opencode",
         changes.get("gap", 0),
     )  # fmt: skip
 

@@ -39,6 +39,75 @@ RENAMED = samples.project(
 DONE_SESSION = samples.session(1, "CTX-3", "ended", outcome="succeeded", revision=2)
 NEW_LABEL = samples.label(2, "api")
 
+ASKED, RUNNING = samples.permission(1, "CTX-4"), samples.attempt(1, "CTX-4", session="s2")
+SECOND, FAILED = samples.attempt(2, "CTX-1"), RUNNING | {"status": "failed"}
+WORKING = {
+    "attempts": [RUNNING], "permissions": [ASKED],
+    "batches": [samples.batch(1, samples.batch_ticket("CTX-4"), samples.batch_ticket("CTX-1"))],
+}  # fmt: skip
+PART = {"attempt": "a1", "revision": 2, "updated_at": "2026-01-26T15:54:00Z"}
+LATER = {"revision": 2, "updated_at": "2026-01-26T15:54:00Z"}
+TODO, GIT = (
+    {"text": "T", "status": "pending"},
+    {"branch": "b", "head": "h", "ahead": 1, "behind": 0},
+)
+WORK_CASES = {
+    "attempt.started": (SECOND, {"attempts": [RUNNING, SECOND]}),
+    "attempt.status": (FAILED, {"attempts": [FAILED]}),
+    "attempt.progress": (
+        PART | {"stage": "pushing", "progress": "half"},
+        {"attempts": [RUNNING | LATER | {"stage": "pushing", "progress": "half"}]},
+    ),
+    "attempt.todos": (
+        PART | {"todos": [TODO]}, {"attempts": [RUNNING | LATER | {"todos": [TODO]}]}
+    ),
+    "attempt.pr": (
+        PART | {"state": "open", "url": "u", "number": 1, "compare_url": "c"},
+        {
+            "attempts": [
+                RUNNING
+                | LATER
+                | {"pr": {"state": "open", "url": "u", "number": 1}, "compare_url": "c"}
+            ]
+        },
+    ),
+    "git.status": (
+        PART | GIT | {"changed": 3, "files": [], "more": 0},
+        {"attempts": [RUNNING | LATER | {"git": GIT | {"changed": 3}}]},
+    ),
+    "attempt.session": (
+        PART | {"session": "s9", "root": True},
+        {"attempts": [RUNNING | LATER | {"session": "s9"}]},
+    ),
+    "attempt.log": (samples.entry(1, "x"), {}),
+    "git.commit": ({"attempt": "a1", "sha": "s"}, {}),
+    "git.push": ({"attempt": "a1", "sha": "s"}, {}),
+    "opencode.status": (samples.instance(1, "CTX-4"), {}),
+    "permission.asked": (
+        samples.permission(2, "CTX-1"),
+        {"permissions": [ASKED, samples.permission(2, "CTX-1")]},
+    ),
+    "permission.replied": (ASKED | {"state": "answered", "revision": 2}, {"permissions": []}),
+    "batch.created": (samples.batch(2), {"batches": [*WORKING["batches"], samples.batch(2)]}),
+    "batch.merging": (
+        samples.batch(1, status="merging"), {"batches": [samples.batch(1, status="merging")]}
+    ),
+    "batch.ticket.failed": (
+        samples.batch_ticket("CTX-1", "failed", error="no", files=["a"]),
+        {"batches": [samples.batch(
+            1, samples.batch_ticket("CTX-4"),
+            samples.batch_ticket("CTX-1", "failed", error="no", files=["a"]),
+        )]},
+    ),
+    "ticket.deleted": (
+        {"id": "t004", "key": "CTX-4"},
+        {
+            "tickets": tickets(without=["t004"]), "sessions": [START["sessions"][0]],
+            "attempts": [], "permissions": [],
+        },
+    ),
+}  # fmt: skip
+
 CASES = {
     "project.created": (samples.project(), {}),
     "project.updated": (RENAMED, {"project": RENAMED}),
@@ -102,6 +171,28 @@ def test_the_board_after(kind):
     payload, changes = CASES[kind]
 
     assert after(event(kind, payload, 11)) == expected(**changes)
+
+
+@pytest.mark.parametrize("kind", WORK_CASES)
+def test_agents_at_work_on_the_board_after(kind):
+    payload, changes = WORK_CASES[kind]
+    body = samples.board(**WORKING)
+
+    once = after(event(kind, payload, 11), body=body)
+
+    assert once == expected(**(WORKING | changes))
+    assert apply(once, event(kind, payload, None)).board == once
+
+
+def test_an_older_part_of_an_attempt_changes_nothing():
+    body = samples.board(attempts=[RUNNING | {"revision": 5, "stage": "done"}])
+    older = PART | {"stage": "pushing", "progress": None}
+
+    assert after(event("attempt.progress", older, 11), body=body).attempts["a1"].stage == "done"
+
+
+def test_a_part_of_an_attempt_that_is_no_longer_shown_is_no_hole():
+    assert after(event("attempt.pr", PART | {"state": "merged"}, 11)).attempts == {}
 
 
 @pytest.mark.parametrize("kind", CASES)

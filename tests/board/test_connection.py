@@ -171,7 +171,11 @@ def test_the_deleted_project_leaves_no_board():
 
 
 def test_nothing_is_drawn_again_while_no_text_depends_on_the_time():
-    assert next_tick(live()) is None
+    assert next_tick(live(samples.board(sessions=[]))) is None
+
+
+def test_ages_are_drawn_again_once_a_minute_while_somebody_works():
+    assert next_tick(live()) == NOW + 60 - NOW % 60
 
 
 def test_the_next_tick_is_when_the_countdown_changes():

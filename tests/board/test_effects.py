@@ -52,7 +52,7 @@ def test_every_value_of_the_stream_has_its_message():
     assert board_message(7, sdk.Reset("epoch", 0, 1)) == m.Stale(7, "epoch")
     assert board_message(7, sdk.End("revoked", False, 0.0)) == m.Ended(7, "revoked", False)
     assert board_message(7, sdk.Lost(refused, 6.0, 3, None)) == m.Lost(7, "no", 6.0, 3)
-    assert board_message(7, sdk.Overview({}, None)) is None
+    assert board_message(7, sdk.Overview({"at": 1}, None)) == m.Overview(7, {"at": 1})
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,15 @@ import pytest
 from cortex_cli.board import actions, keys, reference
 from cortex_cli.board import messages as m
 from cortex_cli.board.model import Model
+from cortex_cli.board.view import view
+from tests.board import samples
 from tests.board.samples import feed, live, press
 
 # What the issue asks for, by scope.
 ASKED = {
     "board": "h j k l left down up right g G home end ctrl-d ctrl-u pgdn pgup enter esc H L J K "
-    "m n c / y r z ? F p ctrl-l ctrl-z q",
-    "detail": "[ ] esc c m y r ? f ctrl-d ctrl-u pgdn pgup g G j k ctrl-l ctrl-z q",
+    "m n c / y r z ? F p s x a R d ctrl-l ctrl-z q",
+    "detail": "[ ] esc c m y r ? f s x a R i X ctrl-d ctrl-u pgdn pgup g G j k ctrl-l ctrl-z q",
 }
 
 
@@ -49,6 +51,7 @@ def scopes():
         "detail": detail,
         "menu": press(board, "m")[0],
         "prompt": press(board, "n")[0],
+        "dashboard": press(board, "d")[0],
         "help": press(board, "?")[0],
     }
 
@@ -88,6 +91,20 @@ def test_without_a_board_keys_say_that_it_is_connecting():
 
 
 def test_the_hints_name_keys_that_exist():
-    for scope in keys.SCOPES:
+    for scope, model in scopes().items():
         titles = {keys.title(k) for b in keys.TABLE if scope in b.scopes for k in b.keys}
-        assert {key for key, _ in keys.hints(scope)} <= titles
+        assert {key for key, _ in keys.hints(model)} <= titles
+
+
+def test_the_hints_name_only_what_can_be_done_now():
+    waits = live(samples.board(permissions=[samples.permission(1, "CTX-1")]))
+
+    assert ("a", "answer") in keys.hints(waits)
+    assert ("a", "answer") not in keys.hints(live())
+
+
+@pytest.mark.parametrize("width", range(20, 130, 7))
+def test_how_to_find_the_other_keys_is_named_at_every_width(width):
+    waits = live(samples.board(permissions=[samples.permission(1, "CTX-1")]), width, 24)
+
+    assert "? help" in "".join(span.text for span in view(waits, width, 24)[-1])

@@ -245,6 +245,14 @@ def test_a_new_ticket_is_typed_and_then_selected():
     assert selected(model) == "CTX-9"
 
 
+def test_a_menu_moves_the_ticket_that_it_was_opened_on_or_none():
+    model, _ = press(live(), "m")
+    model, _ = feed(model, changed("ticket.deleted", {"id": "t001", "key": "CTX-1"}))
+    assert selected(model) == "CTX-2"
+
+    assert press(model, "4")[1] == []
+
+
 def test_what_was_typed_survives_a_refusal():
     model, _ = feed(live(), m.Refused("title", "Fix it", "it is too long."))
     assert "it is too long." in model.toasts[-1].text

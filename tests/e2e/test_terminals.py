@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.server import Server, wait_for
 from tests.support.tmux import Pane, Tmux
+from tests.support.workplace import RunnerProcess, Workplace
 
 pytestmark = pytest.mark.e2e
 
@@ -213,3 +214,67 @@ def test_the_demo_lives_within_ten_seconds_and_leaves_nothing(newcomer: Newcomer
     assert [token["name"] for token in newcomer.listed("token") if not token["revoked_at"]] == [
         "local"
     ]
+
+
+# Asks whether to go on with ticket 1, and works on the other until it is stopped.
+AGENT = """
+tell() { echo "$1" >&"$CORTEX_PROTOCOL_FD"; }
+tell '{"type":"todos","todos":[{"text":"Ask first","status":"in_progress"}]}'
+tell '{"type":"message","id":"m","text":"I look around."}'
+if [ "${CORTEX_TICKET##*-}" = 1 ]; then
+  tell '{"type":"ask","id":"q","title":"Write it?","detail":"to done.txt","options":["Yes","No"]}'
+  read -r answer <&"$CORTEX_ANSWER_FD"
+  case "$answer" in *Yes*) echo yes > done.txt ;; esac
+else
+  echo "at it"
+  sleep 60
+fi
+"""
+
+
+@pytest.fixture
+def place(server: Server, tmp_path: Path) -> Iterator[Workplace]:
+    place = Workplace(server, tmp_path)
+    for title in ("Ask the agent", "Cut the stream"):
+        place.ticket(title)
+    runner = RunnerProcess(place, "runner", [place.agent("scripted", AGENT)])
+    yield place
+    runner.kill()
+
+
+def test_an_agent_is_started_answered_and_stopped_from_the_board(
+    tmux: Tmux, place: Workplace
+) -> None:
+    environ = {**place.server.env, "CORTEX_PROJECT": "CTX"}
+    board = tmux.open([*CORTEX, "board"], environ, place.directory)
+    board.until("● live")
+    board.press("s")
+    board.until("◆ waiting")
+    assert cards(board.until("scripted 1 question"))["progress"] == ["CTX-1"]
+    board.press("a")
+    assert "Write it?" in board.until("to done.txt")
+    board.press("Enter")
+    wait_for(lambda: cards(board.screen())["review"] == ["CTX-1"], "the card is in review")
+    board.until("✓ succeeded")
+    assert (place.worktrees / "CTX" / "CTX-1-1" / "done.txt").read_text() == "yes\n"
+
+    board.press("h", "h", "s")  # it moved under the cursor, which went with it
+    board.until("● running")
+    board.press("Enter", "]")
+    assert "at it" in board.until("at it")
+    board.press("]", "]")
+    board.until("I look around.")
+    board.press("Escape", "x", "Enter")
+    board.until("- cancelled")
+    wait_for(lambda: place.at_work() == [], "nothing of it is left")
+    board.press("d")
+    assert "CTX" in board.until("Needs a person 0")
+    board.press("Enter", "q")
+    assert board.exit_code() == 0
+
+    glance = tmux.open([*CORTEX, "dashboard"], environ, place.directory)
+    assert "● live" in glance.until("● online   runner")
+    glance.press("Enter")
+    wait_for(lambda: cards(glance.screen())["review"] == ["CTX-1"], "its board is open")
+    glance.press("q")
+    assert glance.exit_code() == 0
