@@ -15,10 +15,10 @@ from typing import Any
 from scripts.bench_suite import cortex, machine, page, peers, report
 from scripts.bench_suite.install import Home, say
 from scripts.bench_suite.program import Unavailable
-from scripts.bench_suite.rows import fanout, memory, mutations, storm, terminal, workers
+from scripts.bench_suite.rows import agents, fanout, memory, mutations, storm, terminal, workers
 from scripts.bench_suite.target import Target
 
-ROWS = ("A", "B", "C", "D", "bulk", "storm", "mutations", "workers", "terminal")
+ROWS = ("A", "B", "C", "D", "bulk", "storm", "mutations", "agents", "workers", "terminal")
 # One server for all of these: the quiet ones first. The others begin with a fresh one each.
 FANOUT: dict[str, Callable[..., dict[str, Any]]] = {
     "C": fanout.row_c,
@@ -93,6 +93,7 @@ class Bench:
                 self._on("cortex", mutations.row_mutations, storm.TICKETS)
                 | mutations.bare_flask(self.home, self.plan)
             ),
+            "agents": lambda: self._on("cortex", agents.row_agents),
             "workers": lambda: workers.row_workers(self.home, self.plan),
             "terminal": lambda: self._on("cortex", terminal.row_terminal, 1_000),
         }

@@ -36,6 +36,7 @@ def text(results: dict[str, Any]) -> str:
         "reach": report.reach_table(median),
         "storm": _section(own, "storm", report.storm_table),
         "mutations": _section(own, "mutations", report.mutations_table),
+        "agents": _section(own, "agents", report.agents_table),
         "workers": _section(own, "workers", report.workers_table),
         "terminal": _section(own, "terminal", report.terminal_table),
         "absent": report.absent_list(median).strip() or "Nothing was absent.",

@@ -78,7 +78,7 @@ def tables(results: dict[str, Any]) -> str:
     own = median_of.get("cortex", {})
     makers = {
         "storm": storm_table, "mutations": mutations_table, "workers": workers_table,
-        "terminal": terminal_table,
+        "agents": agents_table, "terminal": terminal_table,
     }  # fmt: skip
     for row, make in makers.items():
         if row in own:
@@ -177,6 +177,19 @@ def mutations_table(figures: dict[str, Any]) -> str:
     ]  # fmt: skip
     head = ["", "1 connection, /s", "8 connections, /s", "p50 ms", "p99 ms", "CPU µs"]
     return table(head, rows)
+
+
+def agents_table(figures: dict[str, Any]) -> str:
+    rows = [
+        ["deltas/s, ten agents", number(figures["deltas_per_s"])],
+        ["requests/s that they come in", number(figures["requests_per_s"])],
+        ["server, share of a core", number(figures["server_cpu"])],
+        ["a word at a subscriber: p50 ms", number(figures["p50_ms"])],
+        ["the same: p99 ms", number(figures["p99_ms"])],
+        ["rows of the log", number(figures["log_rows"])],
+        ["texts that are whole", number(figures["whole_at_the_end"])],
+    ]
+    return table(["ten agents stream at once", ""], rows)
 
 
 def workers_table(figures: dict[str, Any]) -> str:
