@@ -142,7 +142,7 @@ class CursorFile:
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 file.write(f"{cursor}\n")
             os.replace(name, self._path)
-        except BaseException:
+        except BaseException:  # an interrupt, too: a draft must not stay
             os.unlink(name)
             raise
 

@@ -160,7 +160,7 @@ def _replace(target: Path, content: bytes) -> None:
             file.write(content)
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, target)
-    except BaseException:
+    except BaseException:  # an interrupt, too: a draft must not stay
         os.unlink(name)
         raise
 

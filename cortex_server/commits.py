@@ -79,7 +79,7 @@ class Group:
                 driver = driver_of(self.conn)
                 gevent.get_hub().threadpool.apply(driver.execute, ("COMMIT",))
             self._transaction.commit()
-        except Exception as error:
+        except Exception as error:  # whatever it was, it goes on; a failed disk ends the process
             end_if_disk_failed(error)
             raise
 

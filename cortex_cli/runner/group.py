@@ -162,7 +162,7 @@ class Group:
             if self._over.is_set():
                 raise GroupError(f"{argv[0]} was not started: the group was ended.")
             child._wait_until_started(argv, _ANSWER_S)
-        except BaseException:
+        except BaseException:  # an interrupt, too: nobody else knows of the descriptors
             pipes.close_ours()
             raise
         finally:

@@ -192,7 +192,7 @@ class AttemptJob:
             found = Outcome("failed", f"{stage}{error}")
         except Lost:
             raise
-        except Exception as error:
+        except Exception as error:  # an adapter's fault, or ours: the attempt must not stay running
             self._complain(traceback.format_exc())
             found = Outcome("failed", f"The runner failed: {type(error).__name__}: {error}")
         finally:

@@ -74,7 +74,7 @@ class Journal:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(draft, path)
-        except BaseException:
+        except BaseException:  # an interrupt, too: a draft must not stay
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(draft)
             raise

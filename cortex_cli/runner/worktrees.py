@@ -134,7 +134,7 @@ def _claim(
         if "reference already exists" in error.said:
             return False
         raise
-    except BaseException:
+    except BaseException:  # an interrupt, too: the name would stay taken
         place.rmdir()
         raise
     return True
@@ -146,8 +146,8 @@ def _check_out(
     try:
         argv = ("worktree", "add", "--quiet", "--end-of-options", str(place), branch)
         repository.run(*argv, deadline=deadline)
-    except BaseException:
-        _undo(repository, place, branch, commit)  # nobody has worked there yet
+    except BaseException:  # an interrupt, too; nobody has worked there yet
+        _undo(repository, place, branch, commit)
         raise
 
 

@@ -64,7 +64,7 @@ class Direct:
             self._gate.check(request)
             answer = answer_to(*found, self._services, request)
             answer = self._gate.finish_answer(request, answer)
-        except Exception as error:
+        except Exception as error:  # as Flask does: a refusal, or a fault that is logged and 500
             return self._refuse(request, error)(environ, start_response)
         start_response(_STATUS[answer.status], final_headers(answer))
         return (answer.body,)

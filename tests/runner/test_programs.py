@@ -10,6 +10,7 @@ import pytest
 from cortex_cli.runner import programs
 from cortex_cli.runner.git_errors import TimedOut
 from cortex_cli.runner.programs import within
+from tests.support.server import wait_for
 
 
 def run(script: str, **options):
@@ -49,10 +50,7 @@ child.wait()
     with pytest.raises(TimedOut):
         run(script, deadline=within(1.0))
     pid = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 10
-    while not _is_gone(pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: _is_gone(pid), "its child is gone", 10)
 
 
 def _is_gone(pid: int) -> bool:
