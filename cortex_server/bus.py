@@ -18,30 +18,45 @@ from cortex_server.subscriber import Subscriber
 
 WINDOW_S = 0.01
 WINDOW_MAX_S = 1.0
-SHARE, SHARE_WHEN_BUSY = 1.5, 3  # fan-out takes at most about one part in so many of the core
-BUSY = 0.85  # of the core
-LOOK_S = 0.05
+SHARE_MIN, SHARE_MAX = 1.25, 3.0  # fan-out takes about one part in so many of the core
+SPARE = 0.1  # of the core, kept free
+LOOK_S = 0.1
 
 
-def window_s(took_s: float, share: float = SHARE) -> float:
+def window_s(took_s: float, share: float) -> float:
     """How long after the beginning of a round the next one begins, by the CPU time it took."""
     return min(max(WINDOW_S, share * took_s), WINDOW_MAX_S)
 
 
 class Pace:
-    """How much of the core fan-out may take: less when there is hardly any of it left."""
+    """How much of the core fan-out may take: what everything else leaves, but for a little.
+
+    So rounds follow each other closely while there is little else to do, and where the core does
+    not suffice fan-out gives way step by step: what waits to be written is then joined instead.
+    """
 
     def __init__(self) -> None:
         self._looked_at, self._cpu_s = monotonic(), thread_time()
-        self._share: float = SHARE
+        self._rounds_s = 0.0
+        self._share = SHARE_MIN
 
-    def share(self) -> float:
-        now, cpu_s = monotonic(), thread_time()
-        if now - self._looked_at >= LOOK_S:
-            used = (cpu_s - self._cpu_s) / (now - self._looked_at)
-            self._share = SHARE_WHEN_BUSY if used > BUSY else SHARE
-            self._looked_at, self._cpu_s = now, cpu_s
+    def share(self, took_s: float) -> float:
+        """The share now, after a round that took so much CPU time."""
+        self._rounds_s += took_s
+        now = monotonic()
+        passed_s = now - self._looked_at
+        if passed_s >= LOOK_S:
+            cpu_s = thread_time()
+            others = max(0.0, cpu_s - self._cpu_s - self._rounds_s) / passed_s
+            self._share = share_beside(others)
+            self._looked_at, self._cpu_s, self._rounds_s = now, cpu_s, 0.0
         return self._share
+
+
+def share_beside(others: float) -> float:
+    """The share of fan-out beside others that use so much of the core (0 to 1)."""
+    left = max(1.0 - SPARE - others, 1.0 / SHARE_MAX)
+    return min(max(SHARE_MIN, 1.0 / left), SHARE_MAX)
 
 
 class Observer(Protocol):
@@ -125,8 +140,8 @@ class Gathering:
     def _end_round(self, begun_at: float, begun_cpu: float, published_at: float) -> None:
         self._planned = False
         # CPU time: what other programs take of the core must not slow this one down even more
-        took_s, share = thread_time() - begun_cpu, self._bus.pace.share()
-        self._next_round_at = begun_at + self._bus.window_s(took_s, share)
+        took_s = thread_time() - begun_cpu
+        self._next_round_at = begun_at + self._bus.window_s(took_s, self._bus.pace.share(took_s))
         self._bus.observer.written(monotonic() - published_at)
         if self._events:
             self._plan_round()

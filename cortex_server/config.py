@@ -134,6 +134,8 @@ def _from_file(environ: Mapping[str, str]) -> dict[str, Any]:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
+    if isinstance(table.get("board"), dict):
+        del table["board"]  # the client's: what the board looks like, and its keys
     unknown = sorted(set(table) - {field.name for field in fields(Config)})
     if unknown:
         raise ConfigError(f"{path} has settings that do not exist: {', '.join(unknown)}.")

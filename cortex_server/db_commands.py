@@ -143,7 +143,10 @@ def check(as_json: bool) -> None:
 @db.command()
 @_ends_well
 def epoch() -> None:
-    """Print the epoch: it changes when clients must forget what they have seen."""
+    """Print the epoch of the database.
+
+    It changes when clients must forget what they have seen.
+    """
     from cortex_server.db.place import told
 
     place = _configured()

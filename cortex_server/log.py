@@ -161,12 +161,8 @@ def append(conn: Connection, drafts: Sequence[Draft]) -> list[LoggedEvent]:
                 draft.actor_kind, draft.actor_name, draft.payload,
             )
         )  # fmt: skip
-    insertion(events).run_many(conn, map(_row, logged))
+    insertion(events).run_objects(conn, logged)
     return logged
-
-
-def _row(event: LoggedEvent) -> dict[str, Any]:
-    return {name: getattr(event, name) for name in _NAMES}
 
 
 def after(
@@ -226,7 +222,6 @@ def seq_of(conn: Connection, project: str) -> int:
 
 
 _COLUMNS = list(events.c)
-_NAMES = [column.key for column in _COLUMNS]
 _ROW_BY_ROW = {"stream_results": True, "max_row_buffer": 20}
 
 

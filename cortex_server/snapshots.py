@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 from zlib import crc32
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, func, select
 
 from cortex_server import log
 from cortex_server.auth import Grant
@@ -83,6 +83,7 @@ class Snapshots:
         self._flights: Flights[Snapshot] = Flights()
         self._boards: OrderedDict[tuple[str, str | None], Snapshot] = OrderedDict()
         self._overviews: dict[str, tuple[tuple[int, str], Overview]] = {}
+        self._seqs: tuple[int, dict[str, int]] = (-1, {})
 
     def board(self, project: str, ticket: str | None = None, head: int | None = None) -> Snapshot:
         """The board of a project, or only what concerns one ticket of it.
@@ -150,6 +151,24 @@ class Snapshots:
         encoded = log.encode(body).encode()
         return Snapshot(state.epoch, state.head, state.floor, None, encoded, at_work)
 
+    def seqs(self, grant: Grant, position: int) -> dict[str, int]:
+        """The seq that each project which the token may read had at a position near the head.
+
+        It is worked out once for each position, and counts what came since: little, that is.
+        """
+        if self._seqs[0] != position:
+            with self._store.read() as tx:
+                keys = tx.conn.execute(select(schema.projects.c.key)).scalars().all()
+                later = {row.project: row.count for row in _LATER.all(tx.conn, position=position)}
+                now = {row.key: row.seq for row in _SEQS.all(tx.conn)}
+            since: dict[str, int] = {}
+            for key, count in later.items():
+                since[key.lower()] = since.get(key.lower(), 0) + count
+            found = {key: now[key.lower()] - since.get(key.lower(), 0) for key in keys}
+            self._seqs = (position, found)
+        known = self._seqs[1]
+        return {k: n for k, n in known.items() if grant.projects is None or k in grant.projects}
+
     def dashboard(self, grant: Grant) -> Dashboard:
         """What is where in all projects that the token may read, and which runners serve them."""
         with self._store.read() as tx:
@@ -211,6 +230,12 @@ def _teams(tx: ReadTx) -> list[dict[str, Any]]:
 
 
 _SEQS = Statement(select(schema.project_counters.c.key, schema.project_counters.c.seq))
+_LATER = Statement(
+    select(schema.events.c.project, func.count().label("count"))
+    .where(schema.events.c.position > bindparam("position"))
+    .where(schema.events.c.project.is_not(None))
+    .group_by(schema.events.c.project)
+)
 
 
 def _json(objects: list[Any]) -> list[dict[str, Any]]:

@@ -55,13 +55,17 @@ class TodoList(Body):
 
 
 class LogQuery(PageQuery):
-    """Which entries: those after one, or the last ones."""
+    """Which entries: those after one, the last ones, or the last ones before one."""
 
     after: Annotated[QueryInt, Field(ge=0, le=INT_MAX)] = Field(
         default=0, description="The number of the last entry that is known."
     )
     tail: Annotated[QueryInt, Field(ge=1, le=500)] | None = Field(
         default=None, description="Only so many, the last ones."
+    )
+    before: Annotated[QueryInt, Field(ge=1, le=INT_MAX)] | None = Field(
+        default=None,
+        description="Only the last `tail` (or `limit`) ones before the entry with this number.",
     )
 
 
@@ -71,8 +75,9 @@ class LogQuery(PageQuery):
 )  # fmt: skip
 def listing(call: Read) -> Listing[LogEntry]:
     attempt = readable_attempt(call)
-    if call.query.tail is not None:
-        return attempt_log.tail(call.tx, attempt.id, call.query.tail)
+    if call.query.tail is not None or call.query.before is not None:
+        count = call.query.tail or call.query.limit
+        return attempt_log.tail(call.tx, attempt.id, count, call.query.before)
     named = pages.decode(call.query.cursor, int)
     after = named[0] if named else call.query.after
     return attempt_log.after(call.tx, attempt.id, after, call.query.limit)

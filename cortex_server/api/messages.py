@@ -6,7 +6,16 @@ from pydantic import Field
 
 from cortex_server.api.answers import Status
 from cortex_server.api.endpoint import Read, Routes, Write
-from cortex_server.api.fields import INT_MAX, Body, Name, PageQuery, RevisedBody, Text, absent
+from cortex_server.api.fields import (
+    INT_MAX,
+    Body,
+    Name,
+    PageQuery,
+    QueryInt,
+    RevisedBody,
+    Text,
+    absent,
+)
 from cortex_server.api.schemas import Applied, Length, StoredMessages
 from cortex_server.api.sessions import readable_session, writable_session
 from cortex_server.domains import messages, sessions
@@ -65,13 +74,33 @@ class DeltaList(Body):
     deltas: Annotated[list[NamedDelta], Field(max_length=DELTAS_MAX)]
 
 
+class MessageQuery(PageQuery):
+    """Which messages: those after one, the last ones, or the last ones before one."""
+
+    after: Annotated[QueryInt, Field(ge=0, le=INT_MAX)] = Field(
+        default=0, description="The number of the last message that is known."
+    )
+    tail: Annotated[QueryInt, Field(ge=1, le=500)] | None = Field(
+        default=None, description="Only so many, the last ones."
+    )
+    before: Annotated[QueryInt, Field(ge=1, le=INT_MAX)] | None = Field(
+        default=None,
+        description="Only the last `tail` (or `limit`) ones before the message with this number.",
+    )
+
+
 @routes.get(
-    "/sessions/<id>/messages", summary="List a session's messages in their order.",
-    answer=Message, many=True, query=PageQuery, agent=True,
+    "/sessions/<id>/messages",
+    summary="List a session's messages in their order: from `after`, or their tail.",
+    answer=Message, many=True, query=MessageQuery, agent=True,
 )  # fmt: skip
 def listing(call: Read) -> Listing[Message]:
     session = readable_session(call)
-    page = messages.listing(call.tx, session.id, call.query.limit, call.query.cursor)
+    query = call.query
+    if query.tail is not None or query.before is not None:
+        page = messages.tail(call.tx, session.id, query.tail or query.limit, query.before)
+    else:
+        page = messages.listing(call.tx, session.id, query.limit, query.cursor, query.after)
     return Listing(call.services.live.shown(call.tx, page.items), page.next_cursor)
 
 

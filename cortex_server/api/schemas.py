@@ -118,8 +118,8 @@ class LoginTicket(Wire):
 class Overview(Wire):
     """What the dashboard shows: counts of each project and of all, and what there is to look at.
 
-    attempts: at work and in the queue · needs: what waits for a person (permission, review,
-    failed, lost), the oldest first.
+    attempts: at work and in the queue · needs: what waits for a person (permission; question;
+    turn, an agent that goes on when something is said to it; review; failed; lost), oldest first.
     """
 
     epoch: str

@@ -12,7 +12,7 @@ They run in the transaction of the connection that they are given.
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Executable, Table, bindparam, insert, update
@@ -65,11 +65,12 @@ class Statement:
     def run_many(self, conn: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
         """Run it once for each set of values."""
         prepared = self._for(conn)
-        cursor = driver_of(conn).cursor()
-        try:
-            cursor.executemany(prepared.sql, map(prepared.bind, rows))
-        finally:
-            cursor.close()
+        _run_many(conn, prepared.sql, map(prepared.bind, rows))
+
+    def run_objects(self, conn: Connection, objects: Iterable[Any]) -> None:
+        """Run it once for each object; its attributes are values that the driver takes."""
+        prepared = self._for(conn)
+        _run_many(conn, prepared.sql, map(prepared.values_of, objects))
 
     def _for(self, conn: Connection) -> "_Prepared":
         dialect = conn.dialect
@@ -78,6 +79,14 @@ class Statement:
             prepared = _Prepared(self._expression, self._columns, dialect)
             self._prepared[dialect.name] = prepared
         return prepared
+
+
+def _run_many(conn: Connection, sql: str, values: Iterable[Any]) -> None:
+    cursor = driver_of(conn).cursor()
+    try:
+        cursor.executemany(sql, values)
+    finally:
+        cursor.close()
 
 
 class _Prepared:
@@ -98,6 +107,7 @@ class _Prepared:
             (name, bound.type.dialect_impl(dialect).bind_processor(dialect))
             for name, bound in compiled.binds.items()
         )
+        self.values_of = _values_of(compiled)
         self._row_type, self._from_driver = _result(compiled, dialect)
 
     def bind(self, values: Mapping[str, Any]) -> Any:
@@ -121,6 +131,15 @@ class _Prepared:
         if not self._from_driver:
             return list(map(self._row_type._make, found))
         return [self.row(row) for row in found]
+
+
+def _values_of(compiled: SQLCompiler) -> Callable[[Any], Any]:
+    """What takes an object's attributes as values, in order or by name."""
+    names = compiled.positiontup
+    if names is not None and len(names) > 1:
+        return attrgetter(*names)
+    by_name = list(compiled.binds)
+    return lambda found: {name: getattr(found, name) for name in by_name}
 
 
 def _in_order(names: list[str] | None) -> Callable[[Mapping[str, Any]], Any] | None:

@@ -22,8 +22,12 @@ _AFTER = Statement(
     .limit(bindparam("most"))
 )
 _TAIL = Statement(
-    select(attempt_log).where(_OF).order_by(attempt_log.c.number.desc()).limit(bindparam("most"))
+    select(attempt_log)
+    .where(_OF, attempt_log.c.number < bindparam("before"))
+    .order_by(attempt_log.c.number.desc())
+    .limit(bindparam("most"))
 )
+_END = 2**31 - 1  # no entry has a number as high
 
 
 def append(tx: WriteTx, attempt: Attempt, entries: Sequence[dict[str, Any]]) -> list[LogEntry]:
@@ -53,9 +57,9 @@ def after(tx: ReadTx, attempt_id: str, number: int, limit: int) -> Listing[LogEn
     return pages.page(rows, limit, _entry, lambda row: pages.encode(row.number))
 
 
-def tail(tx: ReadTx, attempt_id: str, count: int) -> Listing[LogEntry]:
-    """The last entries, oldest first."""
-    rows = _TAIL.all(tx.conn, of=attempt_id, most=count)
+def tail(tx: ReadTx, attempt_id: str, count: int, before: int | None = None) -> Listing[LogEntry]:
+    """The last entries, or the last before the one with this number; oldest first."""
+    rows = _TAIL.all(tx.conn, of=attempt_id, most=count, before=before or _END)
     return Listing([_entry(row) for row in reversed(rows)], None)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from cortex_server.db.work import attempts as attempt_table
 from cortex_server.domains import (
+    agents,
     attempt_states,
     attempts,
     endings,
@@ -25,6 +26,7 @@ _OUTCOMES: dict[str, SessionOutcome] = {
     "succeeded": "succeeded", "failed": "failed", "cancelled": "cancelled", "lost": "failed",
 }  # fmt: skip
 _HELD = ("starting", "running", "waiting")  # by a runner that can do something
+ABORT_ASKED = "The agent was asked to end its turn."
 
 
 def start(tx: WriteTx, ticket: Ticket, fields: dict[str, Any]) -> Session:
@@ -54,9 +56,10 @@ def start(tx: WriteTx, ticket: Ticket, fields: dict[str, Any]) -> Session:
 def prompt(tx: WriteTx, session: Session, text: str) -> Message:
     """Say something to the agent: a message of the user, and a command to whoever runs it.
 
-    Raises Conflict (session_ended, nobody_holds) when nobody would hear it.
+    Raises Conflict (session_ended, nobody_holds, not_offered) when nobody would hear it.
     """
     attempt = _holder(tx, session)
+    _check_takes(tx, attempt, "prompt")
     fields = {"role": "user", "parts": [{"type": "text", "text": text}]}
     message, _ = messages.put(tx, session, f"prompt-{new_id()}", fields, None)
     said = {"session": session.id, "text": text, "message": message.id}
@@ -65,8 +68,16 @@ def prompt(tx: WriteTx, session: Session, text: str) -> Message:
 
 
 def abort(tx: WriteTx, session: Session) -> None:
-    """Ask the agent to end its turn, not its work. Raises Conflict as `prompt`."""
-    attempts.request(tx, _holder(tx, session), "abort", {"session": session.id})
+    """Ask the agent to end its turn, not its work: a command, and a message that says so.
+
+    Raises Conflict as `prompt`.
+    """
+    attempt = _holder(tx, session)
+    _check_takes(tx, attempt, "abort")
+    attempts.request(tx, attempt, "abort", {"session": session.id})
+    # Whoever reads the conversation sees why the agent stopped; and the event wakes its runner.
+    fields = {"role": "system", "parts": [{"type": "text", "text": ABORT_ASKED}]}
+    messages.put(tx, session, f"abort-{new_id()}", fields, None)
 
 
 def end(
@@ -103,6 +114,20 @@ def _attempt(tx: ReadTx, ticket: Ticket, fields: dict[str, Any]) -> Attempt | No
     if found is None or found.ticket != ticket.key:
         raise Invalid.field("attempt", f"there is no attempt {named} on ticket {ticket.key}")
     return found
+
+
+_VERBS: dict[str, str] = {"prompt": "takes nothing that is said to it", "abort": "ends no turn"}
+
+
+def _check_takes(tx: ReadTx, attempt: Attempt, capability: str) -> None:
+    """Raises Conflict (not_offered) when its agent is known not to take that."""
+    agent = agents.find(tx, attempt.agent)
+    if agent is not None and capability not in agent.capabilities:
+        raise Conflict(
+            f"The agent {attempt.agent} {_VERBS[capability]}; stop its attempt on "
+            f"{attempt.ticket}, or comment there.",
+            code="not_offered",
+        )
 
 
 def _holder(tx: ReadTx, session: Session) -> Attempt:

@@ -44,13 +44,26 @@ def find(tx: ReadTx, session_id: str, message_id: str) -> Message | None:
     return None if row is None else _message(row)
 
 
-def listing(tx: ReadTx, session_id: str, limit: int, cursor: str | None) -> Listing[Message]:
-    """The session's messages in the order in which they were begun."""
+def listing(
+    tx: ReadTx, session_id: str, limit: int, cursor: str | None, after: int = 0
+) -> Listing[Message]:
+    """The session's messages in the order in which they were begun; after one with this number."""
     query = select(messages).where(messages.c.session == session_id.lower())
-    if after := pages.decode(cursor, int):
-        query = query.where(messages.c.number > after[0])
+    if named := pages.decode(cursor, int):
+        after = named[0]
+    if after:
+        query = query.where(messages.c.number > after)
     rows = tx.conn.execute(query.order_by(messages.c.number).limit(limit + 1)).all()
     return pages.page(rows, limit, _message, lambda row: pages.encode(row.number))
+
+
+def tail(tx: ReadTx, session_id: str, count: int, before: int | None = None) -> Listing[Message]:
+    """The last messages, or the last before the one with this number; in their order."""
+    query = select(messages).where(messages.c.session == session_id.lower())
+    if before is not None:
+        query = query.where(messages.c.number < before)
+    rows = tx.conn.execute(query.order_by(messages.c.number.desc()).limit(count)).all()
+    return Listing([_message(row) for row in reversed(rows)], None)
 
 
 def put(

@@ -2,17 +2,25 @@
 
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, bindparam, func, insert, select
 
 from cortex_server.db.schema import reviews
+from cortex_server.db.statements import Statement
 from cortex_server.domains import pages
 from cortex_server.domains.pages import Listing
 from cortex_server.domains.redaction import as_said
 from cortex_server.domains.rows import actor, actor_columns, bump, check_revision, differences
-from cortex_server.errors import Invalid, NotFound
+from cortex_server.errors import Conflict, Invalid, NotFound
 from cortex_server.events.objects import Review, Ticket
 from cortex_server.ids import new_id
 from cortex_server.store import ReadTx, WriteTx
+
+OPEN_MAX = 20  # of a ticket: every state of a board holds all of them, with what they say
+_OPEN_OF = Statement(
+    select(func.count())
+    .select_from(reviews)
+    .where(reviews.c.ticket == bindparam("ticket"), reviews.c.state == "requested")
+)
 
 
 def get(tx: ReadTx, review_id: str) -> Review:
@@ -57,9 +65,13 @@ def open_of_project(tx: ReadTx, project: str) -> list[Review]:
 
 
 def request(tx: WriteTx, ticket: Ticket, fields: dict[str, Any]) -> Review:
-    """Ask for a review of a branch, of a commit, or of neither. Raises Invalid for both."""
+    """Ask for a review of a branch, of a commit, or of neither.
+
+    Raises Invalid for both, Conflict (too_many_reviews) where too many wait for an answer.
+    """
     if fields.get("branch") is not None and fields.get("commit") is not None:
         raise Invalid.field("commit", "name a branch or a commit, not both")
+    _check_room(tx, ticket.key)
     values = {
         "id": new_id(), "project": ticket.project, "ticket": ticket.key,
         "repo_path": fields.get("repo_path"), "branch": fields.get("branch"),
@@ -77,7 +89,7 @@ def request(tx: WriteTx, ticket: Ticket, fields: dict[str, Any]) -> Review:
 def patch(tx: WriteTx, review: Review, changes: dict[str, Any], revision: int | None) -> Review:
     """Answer it, reopen it, or change the note; each of them is a review.resolved.
 
-    Who changes the state is `resolved_by`; a reopened one has nobody.
+    Who changes the state is `resolved_by`; a reopened one has nobody. Raises Conflict as `request`.
     """
     check_revision(f"Review request {review.id}", review, revision)
     if changes.get("note") is not None:
@@ -85,6 +97,8 @@ def patch(tx: WriteTx, review: Review, changes: dict[str, Any], revision: int | 
     changed = differences(review, changes)
     if not changed:
         return review
+    if changed.get("state") == "requested":
+        _check_room(tx, review.ticket)
     if "state" in changed:
         resolver = None if changed["state"] == "requested" else tx.actor
         changed |= actor_columns("resolved_by", resolver)
@@ -92,6 +106,14 @@ def patch(tx: WriteTx, review: Review, changes: dict[str, Any], revision: int | 
     updated = get(tx, review.id)
     tx.emit("review.resolved", updated, updated.project, updated.ticket)
     return updated
+
+
+def _check_room(tx: ReadTx, ticket: str) -> None:
+    if _OPEN_OF.scalar(tx.conn, ticket=ticket) >= OPEN_MAX:
+        raise Conflict(
+            f"{OPEN_MAX} review requests on {ticket} wait for an answer; answer one first.",
+            code="too_many_reviews",
+        )
 
 
 def _review(row: Row[Any]) -> Review:

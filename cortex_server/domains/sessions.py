@@ -3,7 +3,7 @@
 import uuid
 from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, bindparam, select, tuple_, update
+from sqlalchemy import ColumnElement, bindparam, func, select, tuple_, update
 
 from cortex_server.db.schema import projects, sessions
 from cortex_server.db.statements import Statement, insertion
@@ -20,6 +20,12 @@ UNTITLED = "Untitled"
 DESCRIPTION = {"title", "agent", "model", "parent_id"}  # changes to these are session.updated
 CONDITION = {"status", "tool", "work", "stale"}  # and to these session.status
 ACTIVE = tuple(status for status in get_args(SessionStatus) if status != "ended")
+ACTIVE_MAX = 200  # of a ticket: every state of a board holds all of them
+_ACTIVE_OF = Statement(
+    select(func.count())
+    .select_from(sessions)
+    .where(sessions.c.ticket == bindparam("ticket"), sessions.c.status != "ended")
+)
 _BY_ID = Statement(select(sessions).where(sessions.c.id == bindparam("id")))
 _HEARD = Statement(
     update(sessions)
@@ -103,9 +109,15 @@ def start(
 
     attempt: that it belongs to; `conversations.start` sees to the rest of that.
 
-    Raises Conflict (already_exists) for a taken id, Invalid for a parent on another ticket.
+    Raises Conflict for a taken id (already_exists) and where too many on the ticket have not ended
+    (too_many_sessions), Invalid for a parent on another ticket.
     """
     session_id = _own_id(tx, fields.get("id"))
+    if _ACTIVE_OF.scalar(tx.conn, ticket=ticket.key) >= ACTIVE_MAX:
+        raise Conflict(
+            f"{ACTIVE_MAX} sessions on {ticket.key} have not ended; end one first.",
+            code="too_many_sessions",
+        )
     fields = _without_secrets(fields)
     values = {
         "id": session_id, "project": ticket.project, "ticket": ticket.key,

@@ -153,6 +153,9 @@ EMISSIONS: tuple[Emission, ...] = (
     ),
     Emission("say something to an agent", "POST /sessions/ID/prompt", (Step("message.created"),)),
     Emission(
+        "have an agent end its turn", "POST /sessions/ID/abort", (Step("message.created"),)
+    ),
+    Emission(
         "put a message",
         "PUT /sessions/ID/messages/MID",
         (Step("session.status", when="the session was stale"),

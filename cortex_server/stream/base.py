@@ -137,6 +137,7 @@ class Stream(ABC):
             "heartbeat_s": config.heartbeat_s,
             "resumed": resumed,
             "version": self.services.version,
+            "ticket": self.grant.ticket or self.request.ticket,
         }
         return self._retry() + frames.frame("hello", content, event_id)
 

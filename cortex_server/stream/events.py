@@ -6,6 +6,7 @@ So joining, resuming and falling behind are one mechanism.
 """
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -13,7 +14,7 @@ import gevent
 from cortex_server import log
 from cortex_server.batches import CHUNK_BYTES, Batch
 from cortex_server.clock import iso
-from cortex_server.errors import CursorExpired, NotFound
+from cortex_server.errors import CursorExpired, NotFound, Unavailable
 from cortex_server.snapshots import Snapshot
 from cortex_server.stream import frames
 from cortex_server.stream.base import Stream
@@ -200,8 +201,11 @@ class EventStream(Stream):
             # A state or a page of the log may have been newer than what is published yet.
             "head": max(self.cursor, self.services.bus.position),
         }
+        channel = subscriber.channel
+        filtered = self.request.types is not None or channel.ticket is not None
         if self.request.project is not None:
-            channel = subscriber.channel
-            filtered = self.request.types is not None or channel.ticket is not None
             content["seq"] = None if filtered else self.seq
+        elif not filtered and not subscriber.lagging:
+            with suppress(Unavailable):  # a heartbeat comes without the database, too
+                content["seqs"] = self.services.snapshots.seqs(self.grant, self.cursor)
         return frames.frame("heartbeat", content, f"{self.services.epoch}.{self.cursor}")

@@ -18,7 +18,8 @@ BY_RUNNER = Actor(kind="runner", name="runner")
 
 
 def offer(*agents: str) -> list[dict[str, Any]]:
-    return [{"name": name, "adapter": "command", "capabilities": []} for name in agents]
+    takes = ["prompt", "abort"]
+    return [{"name": name, "adapter": "command", "capabilities": takes} for name in agents]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A TCP proxy that breaks connections, anywhere in a frame."""
+"""TCP proxies that treat streams badly."""
 
 import contextlib
 import random
@@ -57,6 +57,8 @@ class BreakingProxy:
     def _serve(self, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError):
             with socket.create_connection(self._target) as upstream:
+                for end in (client, upstream):  # each piece at once, not with the next one
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 with self._lock:
                     self.open.add(upstream)
                 up = threading.Thread(target=_pump, args=(client, upstream), daemon=True)
@@ -68,6 +70,58 @@ class BreakingProxy:
                 up.join()
                 with self._lock:
                     self.open.discard(upstream)
+
+
+class StreamlessProxy:
+    """Lets requests through, and no stream: as a proxy does that buffers, or breaks them.
+
+    url: where clients connect · mode: what becomes of a stream: "break", "hold" or "pass"
+    · refused: how many streams were.
+    """
+
+    def __init__(self, port: int, mode: str = "break") -> None:
+        self._target = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.mode = mode
+        self.refused = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> "StreamlessProxy":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            begun = client.recv(65_536)
+            if begun.startswith(b"GET /events") and self.mode != "pass":
+                self.refused += 1
+                while self.mode == "hold" and client.recv(65_536):
+                    pass
+                return
+            with socket.create_connection(self._target) as upstream:
+                upstream.sendall(begun)
+                up = threading.Thread(target=_pump, args=(client, upstream), daemon=True)
+                up.start()
+                _pump(upstream, client)
+                up.join()
 
 
 def _pump(source: socket.socket, sink: socket.socket, pieces: bool = False) -> None:

@@ -12,11 +12,11 @@ class RunnerSide:
 
     def __init__(self, server: Server, project: str, *agents: str, name: str = "") -> None:
         self._server = server
-        offered = [{"name": a, "adapter": "command", "capabilities": ["prompt"]} for a in agents]
+        takes = {"adapter": "command", "capabilities": ["prompt", "abort"]}
         self.name = name or f"r-{project}"
         self.id = server.make(
             "/runners", name=self.name, host="here", version="1", parallel=9, projects=[project],
-            agents=offered or [{"name": "shell", "adapter": "command", "capabilities": []}],
+            agents=[{"name": agent, **takes} for agent in agents or ("shell",)],
         )["id"]  # fmt: skip
 
     def claim(self) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def claim_one(server: Server) -> tuple[dict[str, Any], dict[str, Any]]:
     ticket = server.make(f"/projects/{key}/tickets", title="Do it")["key"]
     runner = server.make(
         "/runners", name=key, host="here", version="1", parallel=9, projects=[key],
-        agents=[{"name": key, "adapter": "command", "capabilities": []}],
+        agents=[{"name": key, "adapter": "command", "capabilities": ["prompt", "abort"]}],
     )  # fmt: skip
     server.make(f"/tickets/{ticket}/attempts", agent=key)
     return runner, server.make(f"/runners/{runner['id']}/claim")["claim"]

@@ -9,7 +9,7 @@ from cortex_server.domains import liveness
 from cortex_server.store import SYSTEM
 from tests.server.api.conftest import is_problem
 
-AGENT = {"name": "opencode", "adapter": "opencode", "capabilities": []}
+AGENT = {"name": "opencode", "adapter": "opencode", "capabilities": ["prompt", "abort"]}
 RUNNER = {"name": "r-1", "host": "here", "version": "1", "parallel": 9, "agents": [AGENT]}
 OPTIONS = [{"id": "yes", "label": "Yes"}, {"id": "no", "label": "No"}]
 
@@ -110,6 +110,8 @@ def test_what_a_runner_told_is_read_by_people(api, claim):
     claim.tell("POST", "/log", entries=[{"kind": "text", "text": str(n)} for n in range(5)])
     assert [e["text"] for e in api.get(f"{claim.path}/log?after=3")["items"]] == ["3", "4"]
     assert [e["number"] for e in api.get(f"{claim.path}/log?tail=2")["items"]] == [4, 5]
+    assert [e["number"] for e in api.get(f"{claim.path}/log?tail=2&before=4")["items"]] == [2, 3]
+    assert [e["number"] for e in api.get(f"{claim.path}/log?limit=1&before=4")["items"]] == [3]
     first = api.get(f"{claim.path}/log?limit=2")
     rest = api.get(f"{claim.path}/log?cursor={first['next_cursor']}")
     assert [e["number"] for e in first["items"] + rest["items"]] == [1, 2, 3, 4, 5]

@@ -267,7 +267,8 @@ def test_pages_of_a_list_are_whole_while_it_changes(api):
 def two_of_each_at_work(api):
     """Two agents, runners, attempts with a log, servers, questions, commands; ids by noun."""
     for number in range(2):
-        offers = [{"name": f"a{n}", "adapter": "command", "capabilities": []} for n in range(2)]
+        takes = {"adapter": "command", "capabilities": ["prompt"]}
+        offers = [{"name": f"a{n}", **takes} for n in range(2)]
         said = {"name": f"r{number}", "host": "here", "version": "1", "parallel": 2}
         runner = api.make("/runners", **said, agents=offers)["id"]
         api.make("/profiles", name=f"p{number}", agent="a0")

@@ -77,10 +77,10 @@ def test_what_needs_a_person_is_there_until_it_is_seen_to(work, do, ticket_of, s
     do(attempts.retry, wrong)
     found = shown()
     assert [need["kind"] for need in found["needs"]] == ["lost"]
-    assert counts(found) == {"queued": 1, "running": 0, "waiting": 0, "failed": 1, "lost": 1}
+    assert counts(found) == {"queued": 1, "running": 0, "waiting": 0, "failed": 0, "lost": 1}
     clock.advance(86_400)
     found = shown()
-    assert (found["needs"], counts(found)["failed"]) == ([], 0)
+    assert (found["needs"], counts(found)["lost"]) == ([], 0)
     assert found["runners"][0]["status"] == "offline"
 
 

@@ -8,12 +8,13 @@ import pytest
 from cortex_server.batches import CHUNK_BYTES, Batch, batches
 from cortex_server.bus import (
     LOOK_S,
-    SHARE,
-    SHARE_WHEN_BUSY,
+    SHARE_MAX,
+    SHARE_MIN,
     WINDOW_MAX_S,
     WINDOW_S,
     Bus,
     Pace,
+    share_beside,
     window_s,
 )
 from cortex_server.channels import Channel
@@ -39,19 +40,35 @@ def spent(bus, position):
 
 
 def test_the_time_between_two_rounds_grows_with_what_a_round_takes():
-    assert window_s(0) == window_s(WINDOW_S / SHARE) == WINDOW_S
-    assert window_s(0.01) == pytest.approx(SHARE * 0.01)
-    assert window_s(0.01, SHARE_WHEN_BUSY) == pytest.approx(SHARE_WHEN_BUSY * 0.01)
-    assert window_s(60) == WINDOW_MAX_S
+    assert window_s(0, 2) == window_s(WINDOW_S / 2, 2) == WINDOW_S
+    assert window_s(0.02, 1.5) == pytest.approx(0.03)
+    assert window_s(60, 1.5) == WINDOW_MAX_S
 
 
-def test_fan_out_takes_less_of_a_core_that_is_in_full_use():
+def test_fan_out_takes_what_the_others_leave():
+    assert share_beside(0.0) == SHARE_MIN
+    assert share_beside(0.4) == pytest.approx(2.0)
+    assert share_beside(0.9) == share_beside(1.0) == SHARE_MAX
+
+
+def test_fan_out_gives_way_while_the_core_is_in_full_use_and_takes_it_back():
     pace = Pace()
     give_up = time.monotonic() + 10
-    while pace.share() != SHARE_WHEN_BUSY:
+    while pace.share(0.0) != SHARE_MAX:  # this loop is the others
         assert time.monotonic() < give_up
     time.sleep(3 * LOOK_S)
-    assert pace.share() == SHARE
+    assert pace.share(0.0) == SHARE_MIN
+
+
+def test_what_fan_out_takes_itself_does_not_slow_it_down():
+    pace = Pace()
+    begun, give_up = time.thread_time(), time.monotonic() + 3 * LOOK_S
+    shares = set()
+    while time.monotonic() < give_up:
+        now = time.thread_time()
+        shares.add(pace.share(now - begun))
+        begun = now
+    assert max(shares) < 1.5
 
 
 def test_the_first_event_of_a_quiet_channel_does_not_wait_and_the_next_ones_are_joined(bus):

@@ -185,7 +185,7 @@ def test_the_dashboard_counts(store, do, snapshots, clock, project):
         "columns": {"backlog": 1, "progress": 0, "review": 0, "done": 1},
         "sessions": {"starting": 0, "working": 2, "idle": 0, "awaiting_input": 1, "error": 1},
         "attempts": {"queued": 0, "running": 0, "waiting": 0, "failed": 0, "lost": 0},
-        "open_reviews": 1, "open_permissions": 0, "throughput": {"1d": 0, "7d": 0},
+        "open_reviews": 1, "open_permissions": 0, "needs": 1, "throughput": {"1d": 0, "7d": 0},
     }  # fmt: skip
 
 

@@ -64,10 +64,27 @@ def test_heartbeats_move_a_board_past_the_events_of_other_boards(live):
     assert beat.data["seq"] == 1
 
 
-def test_a_heartbeat_of_the_firehose_has_no_seq(live):
-    live.project()
-    (beat,) = live.open().later(HEARTBEAT_S).of("heartbeat")
+def test_a_heartbeat_of_the_firehose_has_the_seq_of_each_project(live):
+    a, b = live.project("A"), live.project("B")
+    ticket = live.ticket(a)
+    reader, limited = live.open(), live.open(grant=live.grant("read", ["B"]))
+    live.retitle(ticket.key, "x")
+    (beat,) = reader.later(HEARTBEAT_S).of("heartbeat")
     assert "seq" not in beat.data
+    assert beat.data["seqs"] == {"A": 3, "B": 1}
+    live.ticket(b)
+    assert reader.later(HEARTBEAT_S).of("heartbeat")[1].data["seqs"] == {"A": 3, "B": 2}
+    assert limited.of("heartbeat")[-1].data["seqs"] == {"B": 2}
+    filtered = live.open(types=frozenset({"label.created"}))
+    assert "seqs" not in filtered.later(HEARTBEAT_S).of("heartbeat")[0].data
+
+
+def test_the_seqs_of_a_heartbeat_are_those_at_its_position(live):
+    project = live.project("A")
+    for _ in range(3):
+        live.ticket(project)
+    seqs = [live.services.snapshots.seqs(live.grant(), position) for position in (4, 2)]
+    assert seqs == [{"A": 4}, {"A": 2}]
 
 
 def test_the_seq_of_a_heartbeat_counts_what_was_sent(live):

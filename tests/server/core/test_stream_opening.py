@@ -24,6 +24,7 @@ def test_a_new_board_stream_says_hello_and_gives_the_state(live):
     hello, state = reader.frames
     assert hello.id is None
     assert hello.data["resumed"] is False
+    assert hello.data["ticket"] is None
     assert hello.data["epoch"] == epoch_of(live)
     assert hello.data["head"] == state.data["head"] == live.store.published
     assert hello.data["client_id"] == "c1"
@@ -245,6 +246,7 @@ def test_a_token_of_one_ticket_gets_its_ticket_only(live):
     project = live.project()
     mine, other = live.ticket(project), live.ticket(project)
     reader = live.open("CTX", grant=live.grant("agent", ticket=mine.key))
+    assert reader.of("hello")[0].data["ticket"] == mine.key
     assert [t["key"] for t in reader.of("state")[0].data["tickets"]] == [mine.key]
     live.retitle(other.key, "x")
     live.retitle(mine.key, "y")

@@ -98,10 +98,17 @@ def pieces(statement):
     return sorted(line.strip(" ,\t").replace('"', "") for line in statement.split("\n"))
 
 
+def not_of_an_extension(_object, name, *_):
+    """The index of trigrams is only there where PostgreSQL has pg_trgm."""
+    return name != "ix_tickets_words"
+
+
 @pytest.mark.postgres
 def test_the_migrations_make_the_declared_schema_on_postgres():
     with empty_engine("postgres").connect() as conn:
-        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        context = MigrationContext.configure(
+            conn, opts={"compare_type": True, "include_object": not_of_an_extension}
+        )
         assert compare_metadata(context, metadata) == []
         found = inspect(conn)
         rank = next(c for c in found.get_columns("tickets") if c["name"] == "rank")

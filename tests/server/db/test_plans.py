@@ -214,7 +214,7 @@ def _batches(ask):
 
 def _work(ask):
     """What a runner and its agent do, from the claim to the end; and one attempt that goes on."""
-    offer = {"name": "shell", "adapter": "command", "capabilities": []}
+    offer = {"name": "shell", "adapter": "command", "capabilities": ["prompt"]}
     said = {"name": "r-1", "host": "here", "version": "1", "parallel": 2}
     runner = ask("POST", "/runners", **said, agents=[offer])["id"]
     for ticket in ("CTX-2", "CTX-3"):

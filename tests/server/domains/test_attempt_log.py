@@ -49,6 +49,8 @@ def test_a_log_is_read_forwards_and_from_its_end(do, see, attempt):
     assert see(attempt_log.after, attempt.id, 3, 2).next_cursor is None
     assert numbers(see(attempt_log.tail, attempt.id, 2)) == [4, 5]
     assert numbers(see(attempt_log.tail, attempt.id, 9)) == [1, 2, 3, 4, 5]
+    assert numbers(see(attempt_log.tail, attempt.id, 2, 4)) == [2, 3]
+    assert numbers(see(attempt_log.tail, attempt.id, 2, 1)) == []
     assert numbers(see(attempt_log.after, attempt.id, 5, 10)) == []
 
 

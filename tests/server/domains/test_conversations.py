@@ -3,6 +3,7 @@
 import pytest
 
 from cortex_server.domains import (
+    agents,
     attempts,
     commands,
     conversations,
@@ -15,6 +16,7 @@ from cortex_server.domains import (
 from cortex_server.domains.live import LiveText
 from cortex_server.errors import Conflict, Invalid
 from tests.support.at_work import LEASE_S, RUNNER, claimed, waiting_commands
+from tests.support.attempts import refused
 
 STREAMING = {
     "role": "assistant", "parts": [{"type": "text", "text": "", "status": "streaming"}],
@@ -80,10 +82,24 @@ def test_a_prompt_is_a_message_of_the_user_and_a_command(do, see, attempt, happe
     assert command == {"kind": "prompt", "attempt": attempt.id, "payload": payload}
 
 
-def test_an_abort_is_a_command(do, see, attempt):
+def test_an_abort_is_a_command_and_told(do, see, attempt, happened):
     do(conversations.abort, see(sessions.get, attempt.session))
     (command,) = waiting_commands(see)
     assert (command["kind"], command["payload"]) == ("abort", {"session": attempt.session})
+    event = happened.one()
+    assert event["type"] == "message.created", "it wakes the runner"
+    assert (event["payload"]["role"], event["payload"]["session"]) == ("system", attempt.session)
+
+
+@pytest.mark.parametrize(("verb", "said"), [("prompt", ("Go on",)), ("abort", ())])
+def test_what_an_agent_is_known_not_to_take_is_refused(do, see, ticket, happened, verb, said):
+    attempt = claimed(do, ticket)
+    mute = [{"name": "shell", "adapter": "mute", "capabilities": ["todos"]}]
+    do(agents.offered, mute, [see(agents.get, "shell")])
+    happened()
+    with refused("not_offered"):
+        do(getattr(conversations, verb), see(sessions.get, attempt.session), *said)
+    assert (happened.types(), waiting_commands(see)) == ([], [])
 
 
 @pytest.mark.parametrize("verb", ["prompt", "abort"])

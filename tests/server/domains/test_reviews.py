@@ -3,7 +3,7 @@
 import pytest
 
 from cortex_server.domains import reviews
-from cortex_server.errors import Invalid, NotFound, OutdatedRevision
+from cortex_server.errors import Conflict, Invalid, NotFound, OutdatedRevision
 from cortex_server.events.objects import Actor
 from tests.support.stores import BOB
 
@@ -95,3 +95,15 @@ def test_pages_of_requests_join_without_gap_or_repeat(do, see, ticket, happened)
 def test_an_unknown_request_is_not_found(see):
     with pytest.raises(NotFound):
         see(reviews.get, "nothing")
+
+
+def test_only_so_many_requests_on_a_ticket_wait_for_an_answer(do, ticket, other_ticket):
+    asked = [do(reviews.request, ticket, {"summary": "Look"}) for _ in range(reviews.OPEN_MAX)]
+    with pytest.raises(Conflict, match="wait for an answer") as refused:
+        do(reviews.request, ticket, {"summary": "One more"})
+    assert refused.value.code == "too_many_reviews"
+    do(reviews.request, other_ticket, {"summary": "Look"})
+    answered = do(reviews.patch, asked[0], {"state": "approved"}, None)
+    do(reviews.request, ticket, {"summary": "One more"})
+    with pytest.raises(Conflict):
+        do(reviews.patch, answered, {"state": "requested"}, None)

@@ -206,3 +206,15 @@ def test_what_a_session_does_is_told_without_secrets(do, see, ticket, happened):
     do(sessions.patch, made, {"work": f"curl -u me:{secret}"}, None)
     assert secret not in str(happened())
     assert see(sessions.get, made.id).work == "curl -u me:" + "*" * len(secret)
+
+
+def test_only_so_many_sessions_of_a_ticket_have_not_ended(do, see, ticket, other_ticket):
+    started = [do(sessions.start, ticket, {}) for _ in range(sessions.ACTIVE_MAX)]
+    with pytest.raises(Conflict, match="have not ended") as refused:
+        do(sessions.start, ticket, {})
+    assert refused.value.code == "too_many_sessions"
+    do(sessions.start, other_ticket, {})
+    do(sessions.end, started[0], None, None)
+    do(sessions.start, ticket, {})
+    found = see(sessions.active_of_project, ticket.project)
+    assert sum(one.ticket == ticket.key for one in found) == sessions.ACTIVE_MAX
