@@ -35,6 +35,12 @@ class NoServer(Failed):
     exit_code = 3
 
 
+class WrongSettings(Failed):
+    """The configuration file cannot be used; the message names every mistake in it."""
+
+    exit_code = 2
+
+
 class Missing(Failed):
     """There is no such thing."""
 

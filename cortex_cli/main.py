@@ -31,7 +31,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "comment": ("comment", "Comment on tickets."),
         "review": ("review", "Ask for reviews and answer them."),
         "session": ("session", "Report what an agent is doing."),
-        "inbox": ("inbox", "List what waits for a person: questions, reviews, failures."),
+        "inbox": ("inbox", "List what waits for a person: questions, turns, reviews, failures."),
     },
     "Run agents": {
         "runner": ("runner", "Take attempts from the board and run agents in worktrees."),
@@ -49,6 +49,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "team": ("team", "Work with teams, which own projects."),
         "label": ("label", "Work with the labels of a project."),
         "settings": ("settings", "Read and change settings."),
+        "config": ("config", "See and check the board's part of the configuration file."),
         "token": ("token", "Make and revoke access tokens."),
     },
     "Serve": {

@@ -18,11 +18,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
 from cortex_cli import sdk
+from cortex_cli.event_words import summary
 from cortex_cli.failures import Failed, explain
 from cortex_cli.output import clean, escape_json, say, to_json
 
@@ -206,7 +206,7 @@ def raw_frame(item: Item) -> None:
         data = json.dumps({"reason": item.reason, "floor": item.floor})
         _write(f"event: reset\ndata: {data}\n")
         return
-    raw = escape_json(item.raw) if sys.stdout.isatty() else item.raw
+    raw = escape_json(item.raw)  # also into a pipe: it is the same JSON, and may end on a terminal
     head = f"id: {item.id}\n" if isinstance(item, sdk.Event) and item.id else ""
     _write(f"{head}event: {item.type}\ndata: {raw}\n")
 
@@ -265,37 +265,6 @@ def _for_command(item: Item) -> tuple[str, dict[str, str]]:
     texts = {name: "" if fields.get(name) is None else str(fields[name]) for name in names}
     # A NUL cannot stand in an environment.
     return event, {f"CORTEX_EVENT_{k.upper()}": v.replace("\0", "") for k, v in texts.items()}
-
-
-def summary(kind: str, payload: Mapping[str, Any]) -> str:
-    """Return what happened in a few words; the JSON of a type that is not known."""
-    noun = kind.split(".")[0]
-    changed = payload.get("changed")
-    if kind == "ticket.moved" and isinstance(changed, dict) and "status" in changed:
-        return f"{changed['status'].get('from')} → {changed['status'].get('to')}"
-    if kind == "ticket.updated" and isinstance(changed, dict):
-        return f"{', '.join(changed)}: {payload.get('title')}"
-    if kind == "message.delta":
-        return str(payload.get("text", ""))
-    if noun == "message":
-        return f"{payload.get('role')}: {_said(payload)}"
-    if noun == "session":
-        words = (
-            payload.get("outcome") or payload.get("status"),
-            payload.get("tool"),
-            payload.get("work"),
-        )
-        return " ".join(str(word) for word in words if word)
-    for name in ("summary", "body" if noun == "comment" else "title", "name", "key"):
-        if payload.get(name):
-            return str(payload[name])
-    return to_json(dict(payload))
-
-
-def _said(payload: Mapping[str, Any]) -> str:
-    parts = payload.get("parts")
-    texts = [str(part.get("text", "")) for part in parts or [] if isinstance(part, dict)]
-    return " ".join(filter(None, texts))
 
 
 def _clock(at: str) -> str:

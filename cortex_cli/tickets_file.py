@@ -32,7 +32,11 @@ KEYS = (
     "id", "title", "type", "tags", "priority", "assignee", "due",
     "references", "archived", "created", "updated",
 )  # fmt: skip
-EDITABLE = ("title", "type", "tags", "priority", "assignee", "due", "references")
+EDITABLE = (
+    "title", "type", "status", "tags", "priority", "assignee", "due", "references", "depends_on",
+)  # fmt: skip
+
+UNTITLED = "Untitled"
 
 _LONGEST_TITLE = 500
 _LONGEST_BODY = 1_048_576
@@ -66,10 +70,11 @@ class TicketFile:
     unknown: tuple[str, ...] = ()
 
 
-def parse(content: bytes, name: str) -> TicketFile:
+def parse(content: bytes, name: str, keys: tuple[str, ...] = KEYS) -> TicketFile:
     """Return the ticket that `content` describes.
 
-    name: the file's name without its suffix, the title of last resort.
+    name: the file's name without its suffix, the title of last resort. keys: those of the front
+    matter that count; the others are `unknown`.
     Raises BadTicketFile with the line and the reason.
     """
     text = _decode(content)
@@ -77,7 +82,7 @@ def parse(content: bytes, name: str) -> TicketFile:
     if opening is None:
         parsed = TicketFile({"body": text}, {"body": 1})
     else:
-        parsed = _with_front_matter(text, opening.end())
+        parsed = _with_front_matter(text, opening.end(), keys)
     body = parsed.fields["body"]
     if len(body) > _LONGEST_BODY:
         raise BadTicketFile(1, f"the body has {len(body)} characters; {_LONGEST_BODY} is the most")
@@ -103,9 +108,22 @@ def render(ticket: Mapping[str, Any]) -> bytes:
 def render_draft(fields: Mapping[str, Any]) -> str:
     """Return a file for a person to edit: what can be edited, also where it is empty."""
     front = {key: fields.get(_WIRE.get(key, key)) or "" for key in EDITABLE}
-    for key in ("tags", "references"):
-        front[key] = front[key] or []
+    for key in ("tags", "references", "depends_on"):
+        front[key] = list(front[key] or [])
     return _file(front, fields.get("body", ""))
+
+
+def parse_draft(content: str) -> dict[str, Any]:
+    """Return the fields, by the wire's names, of what a person wrote.
+
+    Raises BadTicketFile, also for a key that is none: a misspelt one would change nothing.
+    """
+    parsed = parse(content.encode(), "", EDITABLE)
+    for key in parsed.unknown:
+        found = re.search(rf"^[\"']?{re.escape(key)}[\"']?[ \t]*:", content, re.MULTILINE)
+        line = content.count("\n", 0, found.start()) + 1 if found else 1
+        raise BadTicketFile(line, f"there is no {key!r}; there are {', '.join(EDITABLE)}")
+    return parsed.fields
 
 
 def _file(front: Mapping[str, Any], body: str) -> str:
@@ -148,20 +166,22 @@ def _decode(content: bytes) -> str:
     return text.removeprefix("\ufeff")
 
 
-def _with_front_matter(text: str, start: int) -> TicketFile:
+def _with_front_matter(text: str, start: int, keys: tuple[str, ...]) -> TicketFile:
     closing = _CLOSING.search(text, start)
     if closing is None:
         raise BadTicketFile(
             1, "front matter is opened here and never closed (a rule? put an empty line before it)"
         )
     source = text[start : closing.start()]
-    fields, lines, unknown = _read_fields(source)
+    fields, lines, unknown = _read_fields(source, keys)
     fields["body"] = text[closing.end() :]
     lines["body"] = text.count("\n", 0, closing.end()) + 1
     return TicketFile(fields, lines, unknown)
 
 
-def _read_fields(source: str) -> tuple[dict[str, Any], dict[str, int], tuple[str, ...]]:
+def _read_fields(
+    source: str, keys: tuple[str, ...]
+) -> tuple[dict[str, Any], dict[str, int], tuple[str, ...]]:
     fields: dict[str, Any] = {}
     lines: dict[str, int] = {}
     unknown: list[str] = []
@@ -170,7 +190,7 @@ def _read_fields(source: str) -> tuple[dict[str, Any], dict[str, int], tuple[str
         if not isinstance(key_node, yaml.ScalarNode):
             raise BadTicketFile(line, "a key must be a word")
         key = str(key_node.value)
-        if key not in KEYS:
+        if key not in keys:
             unknown.append(key)
             continue
         wire = _WIRE.get(key, key)
@@ -283,6 +303,10 @@ def _read_tags(value: _Value) -> list[str]:
     return sorted({tag.strip() for tag in found if tag.strip()})
 
 
+def _read_status(value: _Value) -> object:
+    return _ABSENT if value.empty else value.text().strip()
+
+
 def _read_assignee(value: _Value) -> str | None:
     return None if value.empty else value.text()
 
@@ -325,6 +349,8 @@ _READERS: dict[str, Any] = {
     "assignee": _read_assignee,
     "due": _read_due,
     "references": _Value.texts,
+    "status": _read_status,
+    "depends_on": _Value.texts,
     "archived": _read_archived,
     "created": _read_time,
     "updated": _read_time,
@@ -333,7 +359,7 @@ _READERS: dict[str, Any] = {
 
 def _derived_title(body: str, name: str) -> str:
     title = " ".join((_first_heading(body) or name).split())
-    return title[:_LONGEST_TITLE] or "Untitled"
+    return title[:_LONGEST_TITLE] or UNTITLED
 
 
 def _first_heading(body: str) -> str | None:

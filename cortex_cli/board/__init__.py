@@ -4,7 +4,8 @@
               \\                    /
                update  ->  view            pure: no curses, no SDK, no clock, no network
               /   |   \\       \\
-         apply  moves  keys   layout, canvas
+         apply  moves  keymap  layout, canvas
+                       keys, settings
          logs   agents answers  document, dashboard_lines
               \\   |    |      /
           wire, work, model, messages, asks, text

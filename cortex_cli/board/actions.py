@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 
-from cortex_cli.board import connection, detail, layout, moves, prompts, selection
+from cortex_cli.board import connection, detail, keymap, layout, logs, moves, prompts, selection
 from cortex_cli.board.messages import (
     Copy,
     Effect,
@@ -21,6 +21,13 @@ from cortex_cli.board.model import Help, Menu, Model, Prompt
 from cortex_cli.board.moves import Step
 
 END = 1_000_000_000
+# What of the model stays when another project is shown: the screen, the user's choices, numbers
+# that must not come twice, what was kept for the user, and what is under way, which goes on.
+OF_NO_PROJECT = (
+    "url", "stream", "now", "width", "height", "ascii_only", "mouse", "settings", "projects",
+    "toasts", "sort", "changes", "kept", "dashboards", "journal", "hidden", "pending", "works",
+    "echoes", "intents", "undo", "redo", "drafts",
+)  # fmt: skip
 
 Action = Callable[[Model], Step]
 
@@ -36,7 +43,7 @@ def _open(model: Model) -> Step:
 def _copy(model: Model) -> Step:
     if model.ticket is None:
         return model, ()
-    return moves.toast(model, f"Copied {model.ticket.key}"), (Copy(model.ticket.key),)
+    return model, (Copy(model.ticket.key),)  # what comes of it is said by `pastes.copied`
 
 
 def _needs_me(model: Model) -> Model:
@@ -45,7 +52,9 @@ def _needs_me(model: Model) -> Model:
     left = [shown for shown in selection.columns(model) if shown.tickets]
     if left and model.focus not in [shown.column.name for shown in left]:
         model = replace(model, focus=left[0].column.name, selected=None)
-    return moves.toast(model, "Only what needs you; F shows all" if model.needs_me else "All cards")
+    key = keymap.key_of(model, "needs-me")
+    text = f"Only what needs you; {key} shows all" if model.needs_me else "All cards"
+    return moves.toast(model, text)
 
 
 def _mouse(model: Model) -> Step:
@@ -53,13 +62,29 @@ def _mouse(model: Model) -> Step:
     return moves.toast(model, f"Mouse {'on' if model.mouse else 'off'}"), (UseMouse(model.mouse),)
 
 
-def _back(model: Model) -> Model:
-    return replace(model, filter="", needs_me=False)
+def _sideways(model: Model, by: int) -> Step:
+    if not model.marked:
+        return moves.sideways(model, by)
+    from cortex_cli.board import verbs
+
+    return verbs.sideways(model, by)
+
+
+def _back(model: Model) -> Step:
+    """Back to a list that waits for a ticket of another project; else clear the marks, or the
+    filter."""
+    if model.pane is not None:
+        from cortex_cli.board import screens
+
+        return screens.close(model)
+    if model.marked:
+        return replace(model, marked=frozenset()), ()
+    return replace(model, filter="", needs_me=False), ()
 
 
 def _page(model: Model, pages: float) -> Step:
     if model.detail:
-        return detail.scroll(model, _rows(detail.page(model), pages)), ()
+        return detail.scroll(model, _rows(detail.page(model), pages))
     return selection.step(model, _rows(layout.page(model), pages)), ()
 
 
@@ -81,30 +106,20 @@ def choose(model: Model) -> Step:
         return model, ()
     model = replace(model, overlay=None)
     value = menu.items[menu.index][0]
-    if menu.kind in ("start", "stop", "answer", "review"):
-        return _chosen(model, menu, value)
-    if menu.kind == "move":
-        ticket = model.board.tickets.get(menu.target) if model.board else None
-        return moves.to_column(model, ticket, value) if ticket else (model, ())
-    return switch(model, value)
+    return MENUS[menu.kind](model, menu, value)
 
 
-def _chosen(model: Model, menu: Menu, value: str) -> Step:
-    from cortex_cli.board import agents, answers
-
-    match menu.kind:
-        case "start":
-            return agents.chosen(model, menu, value)
-        case "stop":
-            return agents.stop_chosen(model, value)
-        case "review":
-            return answers.review_chosen(model, menu, value)
-    return answers.chosen(model, menu, value)
-
-
-def _submit(model: Model) -> Step:
+def submit(model: Model) -> Step:
     """Take the line that was typed."""
     prompt = model.overlay
+    if isinstance(prompt, Prompt) and prompt.kind == "delete":
+        from cortex_cli.board import verbs
+
+        return verbs.delete_typed(model, prompt)
+    if isinstance(prompt, Prompt) and prompt.kind == "events":
+        from cortex_cli.board import events_pane
+
+        return events_pane.filtered(replace(model, overlay=None), prompt.text.strip())
     if not isinstance(prompt, Prompt) or prompt.kind not in ("answer", "note", "say"):
         return prompts.submit(model)
     from cortex_cli.board import agents, answers
@@ -119,14 +134,27 @@ def _submit(model: Model) -> Step:
     return said(model, prompt, text)
 
 
-def _later(module: str, name: str) -> Action:
-    """An action of a module that is imported when it is first used."""
+def _later(module: str, name: str, *given: int) -> Callable[..., Step]:
+    """An action of a module that is imported when it is first used. given: more arguments."""
 
-    def run(model: Model) -> Step:
-        action: Action = getattr(import_module(f"cortex_cli.board.{module}"), name)
-        return action(model)
+    def run(*arguments: object) -> Step:
+        action: Callable[..., Step] = getattr(import_module(f"cortex_cli.board.{module}"), name)
+        return action(*arguments, *given)
 
     return run
+
+
+def _motions(scope: str, module: str, without: tuple[str, ...] = ()) -> dict[str, Action]:
+    """Those of a screen that is a list, by its `step` and its `page`."""
+    known = {
+        "down": ("step", 1), "up": ("step", -1), "first": ("step", -END), "last": ("step", END),
+        "page-down": ("page", 1), "page-up": ("page", -1),
+    }  # fmt: skip
+    return {
+        f"{scope}-{motion}": _later(module, name, by)
+        for motion, (name, by) in known.items()
+        if motion not in without
+    }
 
 
 _mark = _later("answers", "mark")
@@ -144,37 +172,34 @@ def digit(model: Model, number: int) -> Step:
 def switch(model: Model, project: str) -> Step:
     """Follow another project; what belongs to this one goes."""
     effects: tuple[Effect, ...] = (FollowDashboard(0),) if model.dashboard else ()
+    if model.everything:
+        from cortex_cli.board import everything
+
+        model, more = everything.leave(replace(model, dashboard=None), project)
+        return model, (*effects, *more)
     if project == model.project and model.board is not None:
         return replace(model, dashboard=None), effects
     effects += detail.close(model)[1] if model.detail else ()
-    model = Model(
-        project=project,
-        url=model.url,
-        stream=model.stream,
-        now=model.now,
-        width=model.width,
-        height=model.height,
-        ascii_only=model.ascii_only,
-        mouse=model.mouse,
-        projects=model.projects,
-        toasts=model.toasts,
-        dashboards=model.dashboards,
-    )
+    model = Model(project, **{name: getattr(model, name) for name in OF_NO_PROJECT})
     model, more = connection.follow(model, project)
     return model, (*effects, *more)
 
 
 def _retry(model: Model) -> Step:
-    if not model.project:
+    if model.dashboard:  # below the list of what needs a person
+        from cortex_cli.board import dashboard
+
+        return dashboard.retry(model)
+    if not model.project and not model.everything:
         return prompts.project_menu(model)
     return connection.retry(model)
 
 
 def _scroll_help(by: int) -> Action:
     def scroll(model: Model) -> Step:
-        if not isinstance(model.overlay, Help):
-            return model, ()
-        return replace(model, overlay=Help(min(max(0, model.overlay.top + by), 500))), ()
+        from cortex_cli.board import help_lines
+
+        return help_lines.scroll(model, by)
 
     return scroll
 
@@ -182,6 +207,21 @@ def _scroll_help(by: int) -> Action:
 def _close(model: Model) -> Step:
     return replace(model, overlay=None), ()
 
+
+# What comes of an entry of a menu, by the menu's kind: of the model, the menu, and its value.
+MENUS: dict[str, Callable[[Model, Menu, str], Step]] = {
+    "answer": _later("answers", "chosen"),
+    "draft": _later("editing", "draft_chosen"),
+    "failed": _later("needs_actions", "failure_chosen"),
+    "move": _later("verbs", "move_chosen"),
+    "new": _later("everything", "new_chosen"),
+    "project": lambda model, menu, value: switch(model, value),
+    "remove": _later("verbs", "remove_chosen"),
+    "review": _later("answers", "review_chosen"),
+    "sort": lambda model, menu, value: (replace(model, sort=value), ()),
+    "start": _later("agents", "chosen"),
+    "stop": _later("agents", "stop_chosen"),
+}
 
 ACTIONS: dict[str, Action] = {
     "left": _only(lambda m: selection.step_column(m, -1)),
@@ -195,32 +235,52 @@ ACTIONS: dict[str, Action] = {
     "page-down": lambda m: _page(m, 1),
     "page-up": lambda m: _page(m, -1),
     "open": _open,
-    "close": detail.close,
-    "move-left": lambda m: moves.sideways(m, -1),
-    "move-right": lambda m: moves.sideways(m, 1),
+    "close": detail.leave,
+    "move-left": lambda m: _sideways(m, -1),
+    "move-right": lambda m: _sideways(m, 1),
     "move-down": lambda m: moves.within(m, 1),
     "move-up": lambda m: moves.within(m, -1),
-    "scroll-down": _only(lambda m: detail.scroll(m, 1)),
-    "scroll-up": _only(lambda m: detail.scroll(m, -1)),
-    "scroll-first": _only(lambda m: detail.scroll_to(m, end=False)),
-    "scroll-last": _only(lambda m: detail.scroll_to(m, end=True)),
-    "follow": _only(lambda m: detail.scroll_to(m, end=True)),
+    "scroll-down": lambda m: detail.scroll(m, 1),
+    "scroll-up": lambda m: detail.scroll(m, -1),
+    "scroll-first": lambda m: detail.scroll_to(m, end=False),
+    "scroll-last": lambda m: detail.scroll_to(m, end=True),
+    "follow": lambda m: detail.scroll_to(m, end=True),
+    "search": _later("search", "open_it"),
+    "next-hit": _later("search", "next_hit"),
+    "previous-hit": _later("search", "previous_hit"),
+    "next-part": lambda m: detail.part(m, 1),
+    "previous-part": lambda m: detail.part(m, -1),
+    "older-attempt": lambda m: logs.choose(m, -1),
+    "newer-attempt": lambda m: logs.choose(m, 1),
     "previous-tab": lambda m: detail.step_tab(m, -1),
     "next-tab": lambda m: detail.step_tab(m, 1),
     "move": prompts.move_menu,
     "new": prompts.new_ticket,
     "comment": prompts.comment,
-    "undo": moves.undo,
+    "mark-card": _later("verbs", "mark"),
+    "sort": _later("verbs", "sort_menu"),
+    "remove": _later("verbs", "remove"),
+    "edit": _later("editing", "edit"),
+    "new-in-editor": _later("editing", "new"),
+    "write": _later("editing", "write"),
+    "undo": _later("history", "undo"),
+    "redo": _later("history", "redo"),
     "filter": prompts.filter_cards,
     "needs-me": _only(_needs_me),
     "copy": _copy,
     "retry": _retry,
     "projects": prompts.project_menu,
+    "everything": _later("everything", "toggle"),
     "help": lambda m: (replace(m, overlay=Help()), ()),
+    "palette": _later("palette", "open_it"),
+    "palette-run": _later("palette", "run"),
+    **_motions("palette", "palette", without=("first", "last")),
+    "palette-close": _close,
     "mouse": _mouse,
+    "bell": _later("alerts", "toggle"),
     "redraw": lambda m: (m, (Redraw(),)),
     "suspend": lambda m: (m, (Suspend(),)),
-    "back": _only(_back),
+    "back": _back,
     "quit": lambda m: (m, (Quit(),)),
     "menu-down": _menu(1),
     "menu-up": _menu(-1),
@@ -228,18 +288,27 @@ ACTIONS: dict[str, Action] = {
     "menu-last": _menu(END),
     "choose": choose,
     "cancel": _close,
-    "submit": _submit,
+    "submit": submit,
     "mark": _mark,
     "dashboard": _later("dashboard", "open_it"),
-    "dashboard-down": _later("dashboard", "down"),
-    "dashboard-up": _later("dashboard", "up"),
-    "dashboard-page-down": _later("dashboard", "page_down"),
-    "dashboard-page-up": _later("dashboard", "page_up"),
-    "dashboard-first": _later("dashboard", "first"),
-    "dashboard-last": _later("dashboard", "last"),
+    **_motions("dashboard", "dashboard"),
     "dashboard-open": _later("dashboard", "enter"),
     "dashboard-close": _later("dashboard", "close"),
     "dashboard-retry": _later("dashboard", "retry"),
+    "needs": _later("needs_actions", "open_it"),
+    **_motions("needs", "needs_actions"),
+    **{
+        f"needs-{name}": _later("needs_actions", name.replace("-", "_"))
+        for name in ("open", "answer", "again", "say", "copy", "hide", "show-hidden")
+    },
+    "needs-stop": _later("agents", "stop"),
+    "needs-close": _later("screens", "leave"),
+    "events": _later("events_pane", "open_it"),
+    **_motions("events", "events_pane", without=("last",)),
+    **{
+        f"events-{name}": _later("events_pane", name)
+        for name in ("open", "ticket", "filter", "follow", "close")
+    },
     "start": _later("agents", "start"),
     "stop": _later("agents", "stop"),
     "retry-attempt": _later("agents", "retry"),
@@ -265,5 +334,8 @@ ACTIONS: dict[str, Action] = {
     "help-up": _scroll_help(-1),
     "help-page-down": _scroll_help(10),
     "help-page-up": _scroll_help(-10),
+    "help-first": _scroll_help(-END),
+    "help-last": _scroll_help(END),
+    "help-search": _later("palette", "open_it"),
     "close-help": _close,
 }

@@ -22,6 +22,7 @@ from cortex_cli.board.asks import (
 )
 from cortex_cli.board.model import Menu, Model, Prompt
 from cortex_cli.board.moves import Step, toast
+from cortex_cli.board.panes import Needs
 from cortex_cli.board.wire import Board, Review
 from cortex_cli.board.work import CLAIMED, RETRIED, Attempt, Permission
 
@@ -38,7 +39,7 @@ def start(model: Model) -> Step:
     if ticket is None:
         return model, ()
     menu = Menu("start", f"Start on {ticket.key}", (), target=ticket.key)
-    return replace(model, overlay=menu), (LoadAgents(model.project, ticket.key),)
+    return replace(model, overlay=menu), (LoadAgents(model.project_of(ticket), ticket.key),)
 
 
 def loaded(model: Model, answer: AgentsLoaded) -> Step:
@@ -103,7 +104,7 @@ def stop(model: Model) -> Step:
     return replace(model, overlay=menu), ()
 
 
-def stop_chosen(model: Model, value: str) -> Step:
+def stop_chosen(model: Model, _: Menu, value: str) -> Step:
     attempt = model.board.attempts.get(value) if model.board else None
     if value == LEAVE:
         return model, ()
@@ -171,6 +172,10 @@ def done(model: Model, answer: Asked) -> Model:
             case Review():
                 board = put_review(board, result)
         model = replace(model, board=board)
+    if isinstance(model.pane, Needs):
+        from cortex_cli.board import needs_actions
+
+        model = needs_actions.done(model, answer)
     model = _without_intent(model, answer.target)
     return toast(model, answer.said) if answer.said else model
 
@@ -186,7 +191,7 @@ def refused(model: Model, answer: AskRefused) -> Model:
     again = ""
     if answer.draft:
         name, text = answer.draft
-        model = replace(model, drafts={**model.drafts, name: text})
+        model = prompts.drafted(model, name, text)
         again = " Your text is kept."
     return toast(model, f"{answer.why}{again}", bad=True)
 

@@ -6,6 +6,7 @@ older one than the board already holds is told by its `seq` or its revision.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from cortex_cli.board.reading import BadObject
@@ -15,7 +16,11 @@ from cortex_cli.board.work import PARTS, Attempt, Batch, BatchTicket, Permission
 
 @dataclass(frozen=True)
 class Change:
-    """A logged event, as far as the board needs it. gap: events known to be missing before it."""
+    """A logged event, as far as the board needs it. gap: events known to be missing before it.
+
+    sparse: it came on a stream that leaves others out, so that the holes in `seq` mean nothing.
+    raw: its JSON as it was sent.
+    """
 
     type: str
     payload: Mapping[str, Any]
@@ -24,6 +29,8 @@ class Change:
     ticket: str | None = None
     actor: str = ""
     gap: int = 0
+    sparse: bool = False
+    raw: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,27 @@ class _Revised(Protocol):
 
 R = TypeVar("R", bound=_Revised)
 
+MOST_ATTEMPTS = 500  # beyond it those that ended long ago go: a stream can live for weeks
+
+# What a board works out, and the fields that it does this from.
+_DERIVED = {
+    "columns": ("project", "tickets"),
+    "sessions_of": ("sessions",),
+    "reviewed": ("reviews",),
+    "attempts_of": ("attempts",),
+    "asked_of": ("permissions",),
+}
+B = TypeVar("B", bound=Board)
+
+
+def but(board: B, **changes: Any) -> B:
+    """The same with other values of some fields; what was worked out from the others is kept."""
+    changed = replace(board, **changes)
+    for name, fields in _DERIVED.items():
+        if name in board.__dict__ and changes.keys().isdisjoint(fields):
+            changed.__dict__[name] = board.__dict__[name]
+    return changed
+
 
 def apply(board: Board, change: Change) -> Applied:
     """Put one event into the board. Never raises: what cannot be read is a hole."""
@@ -51,14 +79,15 @@ def apply(board: Board, change: Change) -> Applied:
         return Applied(board)
     if change.seq is not None and change.seq <= board.seq:
         return Applied(board)
-    if change.gap or (change.seq is not None and change.seq != board.seq + 1):
+    follows = change.seq is None or change.sparse or change.seq == board.seq + 1
+    if change.gap or not follows:
         return Applied(board, hole=True)
     try:
         board = _put(board, change)
     except BadObject:
         return Applied(board, hole=True)
     if change.seq is not None:
-        board = replace(board, seq=change.seq)
+        board = but(board, seq=change.seq)
     deleted = change.type == "project.deleted" and change.payload.get("id") == board.project.id
     return Applied(board, deleted=deleted)
 
@@ -74,17 +103,17 @@ def _put(board: Board, change: Change) -> Board:
         )
     if noun == "session":
         session = Session.read(payload)
-        return replace(board, sessions=_with(board.sessions, session, session.status != "ended"))
+        return but(board, sessions=_with(board.sessions, session, session.status != "ended"))
     if noun == "review":
         return put_review(board, Review.read(payload))
     if noun == "label":
         if verb == "deleted":
-            return replace(board, labels=_without(board.labels, payload))
-        return replace(board, labels=_with(board.labels, Label.read(payload), True))
+            return but(board, labels=_without(board.labels, payload))
+        return but(board, labels=_with(board.labels, Label.read(payload), True))
     if change.type in ("project.created", "project.updated"):
         project = Project.read(payload)
         if project.id == board.project.id and project.revision >= board.project.revision:
-            return replace(board, project=project)
+            return but(board, project=project)
     return _put_work(board, change)
 
 
@@ -104,27 +133,50 @@ def _put_work(board: Board, change: Change) -> Board:
         if batch is None:
             return board
         batch = batch.with_ticket(BatchTicket.read(payload))
-        return replace(board, batches={**board.batches, batch.id: batch})
+        return but(board, batches={**board.batches, batch.id: batch})
     if change.type.startswith("batch."):
         batch = Batch.read(payload)
-        return replace(board, batches={**board.batches, batch.id: batch})
+        return but(board, batches={**board.batches, batch.id: batch})
     return board  # comments, messages, logs, settings and what we do not know: not on the board
 
 
 def put_attempt(board: Board, attempt: Attempt) -> Board:
     """Put an attempt into the board, unless the board knows a newer state of it."""
-    attempts = _with(board.attempts, attempt, True)
-    return board if attempts is board.attempts else replace(board, attempts=attempts)
+
+    def put(one: Board) -> Board:
+        attempts = _with(one.attempts, attempt, True)
+        if len(attempts) > MOST_ATTEMPTS and attempt.id not in one.attempts:
+            attempts = _recent(attempts, attempt.updated_at)
+        return one if attempts is one.attempts else but(one, attempts=attempts)
+
+    return board.within(attempt.ticket, put)
+
+
+def _recent(attempts: Mapping[str, Attempt], now: str) -> Mapping[str, Attempt]:
+    """Without those that a board fetched now would leave out: over for more than a day."""
+    try:
+        since = (datetime.fromisoformat(now) - timedelta(days=1)).isoformat()[:19]
+    except (ValueError, OverflowError):
+        return attempts
+    return {id: one for id, one in attempts.items() if one.active or one.ended_at >= since}
 
 
 def put_review(board: Board, review: Review) -> Board:
     """Put a review that a mutation answered into the board, as `put_attempt`."""
-    return replace(board, reviews=_with(board.reviews, review, review.open))
+
+    def put(one: Board) -> Board:
+        return but(one, reviews=_with(one.reviews, review, review.open))
+
+    return board.within(review.ticket, put)
 
 
 def put_permission(board: Board, asked: Permission) -> Board:
     """Put a question that a mutation answered into the board, as `put_attempt`."""
-    return replace(board, permissions=_with(board.permissions, asked, asked.open))
+
+    def put(one: Board) -> Board:
+        return but(one, permissions=_with(one.permissions, asked, asked.open))
+
+    return board.within(asked.ticket, put)
 
 
 def put_ticket(board: Board, ticket: Ticket) -> Board:
@@ -132,18 +184,37 @@ def put_ticket(board: Board, ticket: Ticket) -> Board:
 
     A ticket that the board does not hold stays away: it may have left while the answer travelled.
     """
-    return _put_ticket(board, ticket) if ticket.id in board.tickets else board
+    if ticket.id not in board.tickets:
+        return board
+    return board.within(ticket.key, lambda one: _put_ticket(one, ticket))
+
+
+def drop_ticket(board: Board, ticket_id: str) -> Board:
+    """Take a ticket that was deleted off the board, with all that is on it."""
+    ticket = board.tickets.get(ticket_id)
+    if ticket is None:
+        return board
+    gone = {"id": ticket.id, "key": ticket.key}
+    return board.within(ticket.key, lambda one: _delete_ticket(one, gone))
 
 
 def _put_ticket(board: Board, ticket: Ticket) -> Board:
     tickets = _with(board.tickets, ticket, not ticket.archived)
-    return board if tickets is board.tickets else replace(board, tickets=tickets)
+    if tickets is board.tickets:
+        return board
+    changed = but(board, tickets=tickets)
+    known = board.tickets.get(ticket.id) if ticket.id in tickets else None
+    if known and (known.status, known.rank) == (ticket.status, ticket.rank):
+        # In its place: nothing has to be sorted.
+        column = tuple(ticket if one is known else one for one in board.columns[ticket.status])
+        changed.__dict__["columns"] = {**board.columns, ticket.status: column}
+    return changed
 
 
 def _delete_ticket(board: Board, payload: Mapping[str, Any]) -> Board:
     ticket = board.tickets.get(str(payload.get("id")))
     key = payload.get("key") or (ticket.key if ticket else None)
-    return replace(
+    return but(
         board,
         tickets=_without(board.tickets, payload),
         sessions={id: session for id, session in board.sessions.items() if session.ticket != key},

@@ -51,6 +51,13 @@ class Abort(Value):
     session: str
 
 
+class LoadAsked(Value):
+    """A question, or a review, of another project."""
+
+    id: str
+    review: bool
+
+
 class LoadAgents(Value):
     """Who can work on a ticket of this project."""
 
@@ -59,10 +66,14 @@ class LoadAgents(Value):
 
 
 class LoadLog(Value):
-    """after: number of the last entry that is known; 0 asks for the end of the log."""
+    """after: number of the last entry that is known; 0 asks for the end of the log. before: number
+    of the first one, to get those before it. step: those right after, however many more there are;
+    else the end of the log, where it is too far from what is known."""
 
     attempt: str
     after: int
+    before: int = 0
+    step: bool = False
 
 
 class LoadDiff(Value):
@@ -105,16 +116,25 @@ class AgentsLoaded(Value):
     choices: tuple[Choice, ...]
 
 
+class AskedLoaded(Value):
+    thing: Permission | Review
+
+
 class AgentsFailed(Value):
     ticket: str
     why: str
 
 
 class LogLoaded(Value):
-    """entries: those that follow the ones that were known, or the last ones there are."""
+    """entries: those that follow the ones that were known, or the last ones there are.
+
+    before: those that precede this one. more: others follow them.
+    """
 
     attempt: str
     entries: tuple[LogEntry, ...]
+    before: int = 0
+    more: bool = False
 
 
 class DiffLoaded(Value):

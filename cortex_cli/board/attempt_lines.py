@@ -1,10 +1,11 @@
 """Attempts as lines: in the open ticket, their log and what they changed."""
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from functools import partial
 
-from cortex_cli.board import doing
+from cortex_cli.board import diffs, doing
 from cortex_cli.board import text as texts
+from cortex_cli.board.blocks import Block
 from cortex_cli.board.canvas import (
     BAD,
     DIM,
@@ -15,12 +16,13 @@ from cortex_cli.board.canvas import (
     WARN,
     Line,
     Span,
-    line_width,
 )
+from cortex_cli.board.entries import Entries
 from cortex_cli.board.lines import EMPTY, field, heading, indented
 from cortex_cli.board.model import Detail, Model
+from cortex_cli.board.sheets import Chunk, Key, Sheet
 from cortex_cli.board.wire import Ticket
-from cortex_cli.board.work import Attempt, Instance, LogEntry, Permission, Todo
+from cortex_cli.board.work import Attempt, Instance, Permission, Todo
 
 TODOS = {
     "completed": ("✓", DIM),
@@ -28,7 +30,7 @@ TODOS = {
     "cancelled": ("-", DIM),
 }
 PULL_REQUESTS = {"open": WARN, "merged": GOOD, "closed": DIM}
-LOG_ROLES = {"tool": INFO, "error": BAD, "system": WARN}
+CUT = "… and more, which is not shown: the diff was cut"
 
 
 # --- questions
@@ -54,9 +56,10 @@ def _question(model: Model, asked: Permission, cells: int) -> Iterator[Line]:
         Span(f"◆ {asked.kind}", WARN),
         Span(f"  {doing.who_asks(model, asked)} asks, {age}", DIM),
     )
-    yield from indented(asked.title, cells, STRONG)
-    if asked.detail.strip():
-        yield from indented(asked.detail, cells)
+    title, _, rest = asked.about.partition("\n")
+    yield from indented(title, cells, STRONG)
+    if rest.strip():
+        yield from indented(rest, cells)
     offered = [option.label for option in asked.options]
     offered += ["your own words"] if asked.free_text else []
     yield from indented(f"a answers: {' · '.join(offered)}", cells, DIM)
@@ -92,6 +95,7 @@ def _attempt(model: Model, detail: Detail, attempt: Attempt, cells: int) -> Iter
         Span(f"  #{attempt.number}  {attempt.agent}{profile}{runner}  {age}", DIM),
     )
     yield from field("reason", (Span(attempt.reason, BAD if not attempt.active else WARN),), cells)
+    yield from field("waits", (Span(_queue(model, attempt)),), cells)
     yield from field("progress", (Span(attempt.progress, INFO),), cells)
     yield from field("branch", (Span(attempt.branch, INFO),), cells)
     yield from field("git", (Span(_git(attempt)),), cells)
@@ -106,11 +110,26 @@ def _attempt(model: Model, detail: Detail, attempt: Attempt, cells: int) -> Iter
         yield from _todo(todo, "todos" if number == 0 else "", cells)
 
 
+def _queue(model: Model, attempt: Attempt) -> str:
+    """What one in the queue waits for; how many may be at work only the server knows."""
+    if attempt.status != "queued" or model.board is None:
+        return ""
+    project = attempt.ticket.rpartition("-")[0]
+    busy = sum(
+        other.active and other.status != "queued" and other.ticket.rpartition("-")[0] == project
+        for other in model.board.attempts.values()
+    )
+    return (
+        f"for a free place and a runner with {attempt.agent}; "
+        f"{busy} at work in {project} (setting attempts_parallel)"
+    )
+
+
 def _git(attempt: Attempt) -> str:
     git = attempt.git
     if git is None:
         return ""
-    files = f"{git.changed} file{'' if git.changed == 1 else 's'} changed"
+    files = f"{git.changed} file{'' if git.changed == 1 else 's'} not committed"
     commits = f"{git.ahead} commit{'' if git.ahead == 1 else 's'} ahead"
     return f"{files}, {commits}" + (f", {git.behind} behind" if git.behind else "")
 
@@ -142,85 +161,113 @@ def _todo(todo: Todo, name: str, cells: int) -> Iterator[Line]:
 # --- log and diff
 
 
-def log(model: Model, detail: Detail, cells: int) -> Iterator[Line]:
-    """The log of the newest attempt, from the first entry that is kept."""
-    shown, attempt = detail.log, doing.newest(model, detail.ticket)
+def log(model: Model, detail: Detail, cells: int) -> Sheet:
+    """The log of the attempt that is shown, as far as it is here."""
+    shown = detail.log
+    head = partial(Block.of_lines, _log_head(model, detail))
+    return Sheet([("+head", head)], LogLines(shown.entries, cells) if shown else None)
+
+
+def _log_head(model: Model, detail: Detail) -> Iterator[Line]:
+    shown, attempt = detail.log, doing.shown_attempt(model, detail)
     if attempt is not None:
-        yield from _attempt_head(model, attempt)
+        yield _attempt_head(model, attempt)
     if shown is None:
         return
     if shown.failed:
         yield from (EMPTY, (Span(f"✗ {shown.failed}  r tries again.", BAD),))
     elif not shown.loaded:
         yield from (EMPTY, (Span("… the log is on its way", DIM),))
-    elif not shown.entries:
+    elif not len(shown.entries):
         yield from (EMPTY, (Span("Nothing was logged yet.", DIM),))
-    if shown.entries and shown.entries[0].number > 1:
-        before = shown.entries[0].number - 1
-        yield (Span(f"… {before} before; `cortex attempt log` has them all", DIM),)
-    for entry in shown.entries:
-        yield from entry_lines(entry, cells)
+    elif shown.entries.first > 1:
+        before = f"… older entries: {'loading' if shown.older else shown.entries.first - 1}"
+        yield (Span(before, DIM),)
+    else:
+        yield (Span("beginning of the log", DIM),)
 
 
-def _attempt_head(model: Model, attempt: Attempt) -> Iterator[Line]:
+def _attempt_head(model: Model, attempt: Attempt) -> Line:
     agent = f"  #{attempt.number}  {attempt.agent}"
     reason = f"  {attempt.reason}" if attempt.reason else ""
-    yield (doing.attempt_state(model, attempt), Span(agent, DIM), Span(reason, INFO))
+    return (doing.attempt_state(model, attempt), Span(agent, DIM), Span(reason, INFO))
 
 
-@lru_cache(maxsize=4096)
-def entry_lines(entry: LogEntry, cells: int) -> tuple[Line, ...]:
-    """An entry, wrapped. Cached, for all of a long log is counted at each frame."""
-    role = LOG_ROLES.get(entry.kind, PLAIN)
-    tool = (Span(f"▸ {texts.clean(entry.tool)} ", INFO),) if entry.tool else ()
-    room = max(1, cells - line_width(tool))
-    wrapped = texts.wrap(entry.text.rstrip("\n"), room)
-    pad = (Span(" " * line_width(tool)),) if tool else ()
-    return tuple(
-        (*(tool if number == 0 else pad), Span(line, role)) for number, line in enumerate(wrapped)
-    )
+class LogLines:
+    """The entries of a log as the many blocks of a sheet, by their numbers."""
+
+    def __init__(self, entries: Entries, cells: int) -> None:
+        self._entries, self._cells = entries, cells
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def key(self, index: int) -> Key:
+        return self._entries.first + index
+
+    def find(self, key: Key) -> int | None:
+        if not isinstance(key, int) or not len(self):
+            return None
+        return min(max(0, key - self._entries.first), len(self) - 1)
+
+    def block(self, index: int) -> Block:
+        page, at = self._entries.at(index)
+        return page.block(at, self._cells)
+
+    def chunks(self, first: int) -> Sequence[Chunk]:
+        first -= self._entries.first
+        return [Chunk(page, first + page.first, page.starts) for page in self._entries.all_pages]
+
+    def heads(self) -> Sequence[int]:
+        return ()
+
+    def heads_before(self) -> int:
+        return 0
 
 
-def diff(model: Model, detail: Detail, cells: int) -> Iterator[Line]:
-    """What the newest attempt changed, file by file."""
-    shown, attempt = detail.diff, doing.newest(model, detail.ticket)
+def diff(model: Model, detail: Detail, cells: int) -> Sheet:
+    """What the attempt that is shown changed: the files, then their lines."""
+    shown = detail.diff
+    if shown is None or not shown.loaded or shown.failed:
+        return Sheet([("+head", partial(Block.of_lines, _diff_head(model, detail, cells)))])
+    found = diffs.parsed(shown.text)
+    cut = [EMPTY, (Span(CUT, WARN),)]
+    tail = [("+end", partial(Block.of_lines, cut))] if shown.truncated else []
+    head = partial(Block.of_lines, _diff_head(model, detail, cells))
+    return Sheet([("+head", head)], diffs.Lines(found, cells), tail, "file")
+
+
+def _diff_head(model: Model, detail: Detail, cells: int) -> Iterator[Line]:
+    shown, attempt = detail.diff, doing.shown_attempt(model, detail)
     if attempt is not None:
-        yield from _attempt_head(model, attempt)
+        yield _attempt_head(model, attempt)
     if shown is None:
         return
     if shown.failed:
         yield from (EMPTY, (Span(f"✗ {shown.failed}  r tries again.", BAD),))
-        return
-    if not shown.loaded:
+    elif not shown.loaded:
         yield from (EMPTY, (Span("… the diff is on its way", DIM),))
-        return
-    if not shown.text.strip():
+    elif not shown.text.strip():
         yield from (EMPTY, (Span("Nothing has changed.", DIM),))
-    yield from diff_lines(shown.text, cells)
-    if shown.truncated:
-        yield from (EMPTY, (Span("… and more, which is not shown", WARN),))
+    else:
+        yield from _files(diffs.parsed(shown.text), shown.truncated, cells)
 
 
-@lru_cache(maxsize=4)
-def diff_lines(text: str, cells: int) -> tuple[Line, ...]:
-    """A diff: a heading for each file, then its hunks."""
-    lines: list[Line] = []
-    in_head = False
-    for source in text.rstrip("\n").split("\n"):
-        if source.startswith("diff --git "):
-            in_head = True
-            lines += heading(_file(source), cells)
-            continue
-        in_head = in_head and not source.startswith("@@")
-        if in_head and source.startswith(("index ", "--- ", "+++ ")):
-            continue  # the heading names the file
-        role = DIM if in_head else {"+": GOOD, "-": BAD, "@": INFO}.get(source[:1], PLAIN)
-        lines += [(Span(line, role),) for line in texts.wrap(source, cells)]
-    return tuple(lines)
-
-
-def _file(source: str) -> str:
-    """The name of a file from the line that begins its part: `diff --git a/x b/x`."""
-    names = source.removeprefix("diff --git ")
-    before, between, after = names.partition(" b/")
-    return after if between else before
+def _files(found: diffs.Diff, truncated: bool, cells: int) -> Iterator[Line]:
+    """The files with how many lines each gained and lost."""
+    files = found.files
+    added, removed = sum(file.added for file in files), sum(file.removed for file in files)
+    count = f"{len(files)} file{'' if len(files) == 1 else 's'}"
+    cut = (Span("  cut: there is more", WARN),) if truncated else ()
+    yield EMPTY
+    yield (Span(count, STRONG), Span(f"  +{added}", GOOD), Span(f" -{removed}", BAD), *cut)
+    digits = max((len(str(max(f.added, f.removed))) for f in files), default=1) + 1
+    for file in files:
+        note = texts.clip(texts.clean(file.note), max(8, cells // 3))
+        room = max(8, cells - 2 * digits - 5 - (texts.width(note) + 2 if note else 0))
+        yield (
+            Span(f"  {'+' + str(file.added):>{digits}}", GOOD if file.added else DIM),
+            Span(f" {'-' + str(file.removed):>{digits}}", BAD if file.removed else DIM),
+            Span(f"  {texts.clip(file.name, room)}"),
+            Span(f"  {note}" if note else "", WARN),
+        )

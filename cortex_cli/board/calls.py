@@ -3,15 +3,20 @@
 from typing import Any, get_args
 
 from cortex_cli.board import asks as a
+from cortex_cli.board import change_calls
+from cortex_cli.board import changes as ch
 from cortex_cli.board import messages as m
 from cortex_cli.board.model import DIFF, LOG
+from cortex_cli.board.overviews import LoadOverview, Overview
+from cortex_cli.board.reading import BadObject
 from cortex_cli.board.wire import Comment, Message, Review, Session, Ticket
 from cortex_cli.board.work import Attempt, Instance, LogEntry, Permission
 from cortex_cli.sdk import Conflict, CortexClient, NotAllowed, NotFound, url_path
 
 LOG_PAGE = 500
-Change = m.Move | m.Create | m.AddComment | a.Ask
-CHANGES = (m.Move, m.Create, m.AddComment, *get_args(a.Ask))
+THREAD_PAGE = 100
+Change = m.Move | ch.Create | ch.AddComment | ch.Alter | ch.Delete | a.Ask
+CHANGES = (m.Move, ch.Create, ch.AddComment, ch.Alter, ch.Delete, *get_args(a.Ask))
 
 
 def changed(client: CortexClient, effect: Change) -> m.Incoming:
@@ -26,16 +31,18 @@ def changed(client: CortexClient, effect: Change) -> m.Incoming:
                     client.post(url_path("api", "tickets", effect.ticket_id, "move"), json=body)
                 )
             )
-        case m.Create():
-            body = {"title": effect.title, "status": effect.status}
-            return m.Created(
-                Ticket.read(
-                    client.post(url_path("api", "projects", effect.project, "tickets"), json=body)
-                )
-            )
-        case m.AddComment():
+        case ch.Create():
+            body = {**effect.fields, "title": effect.title, "status": effect.status}
+            path = url_path("api", "projects", effect.project, "tickets")
+            return ch.Created(Ticket.read(client.post(path, json=body)), effect.number)
+        case ch.AddComment():
             path = url_path("api", "tickets", effect.ticket, "comments")
-            return m.Commented(Comment.read(client.post(path, json={"body": effect.body})))
+            comment = Comment.read(client.post(path, json={"body": effect.body}))
+            return ch.Commented(comment, effect.number)
+        case ch.Alter():
+            return change_calls.altered(client, effect)
+        case ch.Delete():
+            return change_calls.deleted(client, effect)
         case _:
             return _asked(client, effect)
 
@@ -66,7 +73,7 @@ def _asked(client: CortexClient, ask: a.Ask) -> a.Asked:
             return a.Asked(ask.review, Review.read(client.patch(path, json=body)), "")
         case a.Say():
             client.post(url_path("api", "sessions", ask.session, "prompt"), json={"text": ask.text})
-            return a.Asked("", None, "Said to the agent")
+            return a.Asked("", None, "Sent; the log says if the agent does not take it")
         case a.Abort():
             client.post(url_path("api", "sessions", ask.session, "abort"))
             return a.Asked("", None, "The agent was asked to end its turn")
@@ -82,11 +89,18 @@ def refusal(effect: Change, error: Exception) -> m.Incoming:
                 why = f"somebody changed it meanwhile, it is in {current.status}."
             elif isinstance(error, NotFound):
                 why = "it is gone."
-            return m.MoveRefused(effect.ticket_id, why, current)
-        case m.Create():
-            return m.Refused("title", effect.title, why)
-        case m.AddComment():
-            return m.Refused("comment", effect.body, why)
+            again = change_calls.may_work_again(error)
+            return m.MoveRefused(effect.ticket_id, why, current, again)
+        case ch.Create():
+            return ch.Refused("title", effect.title, why, effect.number)
+        case ch.AddComment():
+            return ch.Refused("comment", effect.body, why, effect.number)
+        case ch.Alter():
+            lost = tuple(change_calls.refusal(row, error) for row in effect.rows)
+            return ch.Altered(effect.number, (), lost)
+        case ch.Delete():
+            lost = tuple(change_calls.refusal(row, error) for row in effect.rows)
+            return ch.Deleted(effect.number, (), lost)
         case _:
             return _not_asked(effect, why)
 
@@ -94,11 +108,11 @@ def refusal(effect: Change, error: Exception) -> m.Incoming:
 def _not_asked(ask: a.Ask, why: str) -> a.AskRefused:
     match ask:
         case a.StartAttempt():
-            return a.AskRefused(ask.ticket, f"Nothing was started: {why}")
+            return a.AskRefused(ask.ticket, f"Nothing was started on {ask.ticket}: {why}")
         case a.StopAttempt():
             return a.AskRefused(ask.attempt, f"Not stopped: {why}")
         case a.RetryAttempt():
-            return a.AskRefused(ask.ticket, f"Not tried again: {why}")
+            return a.AskRefused(ask.ticket, f"Not tried again on {ask.ticket}: {why}")
         case a.Answer():
             draft = (f"answer {ask.permission}", ask.text) if ask.text else None
             return a.AskRefused(ask.permission, f"Not answered: {why}", draft)
@@ -115,11 +129,9 @@ def fetched(client: CortexClient, effect: m.NetworkEffect) -> m.Incoming:
     """Fetch something. Raises CortexError, and BadObject for an answer that cannot be read."""
     match effect:
         case m.LoadBoard():
-            return m.Snapshot(
-                effect.stream,
-                client.get(url_path("api", "projects", effect.project, "board")),
-                True,
-            )
+            return _board(client, effect)
+        case LoadOverview():
+            return _overview(client, effect)
         case m.LoadProjects():
             found = client.paginate("/api/projects")
             return m.ProjectsLoaded(tuple((str(item["key"]), str(item["name"])) for item in found))
@@ -134,18 +146,37 @@ def fetched(client: CortexClient, effect: m.NetworkEffect) -> m.Incoming:
                 _instances(client, effect.ticket),
             )
         case m.LoadThread():
-            found = client.paginate(url_path("api", "sessions", effect.session, "messages"))
-            return m.ThreadLoaded(effect.session, tuple(Message.read(item) for item in found))
+            return m.ThreadLoaded(effect.session, _thread(client, effect), effect.before)
         case m.LoadMessage():
             path = url_path("api", "sessions", effect.session, "messages", effect.message)
             return m.MessageLoaded(Message.read(client.get(path)))
+        case a.LoadAsked(review=True):
+            return a.AskedLoaded(Review.read(client.get(url_path("api", "reviews", effect.id))))
+        case a.LoadAsked():
+            path = url_path("api", "permissions", effect.id)
+            return a.AskedLoaded(Permission.read(client.get(path)))
         case a.LoadAgents():
             return a.AgentsLoaded(effect.ticket, _choices(client, effect.project))
         case a.LoadLog():
-            return a.LogLoaded(effect.attempt, _log(client, effect))
+            return _log(client, effect)
         case a.LoadDiff():
             return _diff(client, effect.attempt)
     raise AssertionError(f"not a fetch: {effect}")
+
+
+def _board(client: CortexClient, effect: m.LoadBoard) -> m.Snapshot | m.BoardFailed:
+    try:
+        body = client.get(url_path("api", "projects", effect.project, "board"))
+    except (NotFound, NotAllowed) as error:
+        return m.BoardFailed(effect.stream, str(error), effect.project, gone=True)
+    return m.Snapshot(effect.stream, body, True)
+
+
+def _overview(client: CortexClient, effect: LoadOverview) -> Overview:
+    body = client.get("/api/dashboard")
+    if not isinstance(body, dict):
+        raise BadObject("the dashboard is no object")
+    return Overview(effect.stream, body, True)
 
 
 def _diff(client: CortexClient, attempt: str) -> a.DiffLoaded:
@@ -187,19 +218,37 @@ def _choices(client: CortexClient, project: str) -> tuple[a.Choice, ...]:
     return tuple(sorted(found, key=lambda choice: not choice.online))
 
 
-def _log(client: CortexClient, effect: a.LoadLog) -> tuple[LogEntry, ...]:
-    """What follows the last entry that is known, else the end of the log."""
+def _log(client: CortexClient, effect: a.LoadLog) -> a.LogLoaded:
+    """The page before what is known, what follows it, else the end of the log."""
     path = url_path("api", "attempts", effect.attempt, "log")
+
+    def entries(**query: int) -> tuple[LogEntry, ...]:
+        return tuple(LogEntry.read(item) for item in client.get(path, query)["items"])
+
+    if effect.before:
+        found = entries(before=effect.before, tail=LOG_PAGE)
+        return a.LogLoaded(effect.attempt, found, effect.before)
     if effect.after:
-        page = client.get(path, {"after": effect.after, "limit": LOG_PAGE})["items"]
-        if len(page) < LOG_PAGE:
-            return tuple(LogEntry.read(item) for item in page)
-    return tuple(LogEntry.read(item) for item in client.get(path, {"tail": LOG_PAGE})["items"])
+        found = entries(after=effect.after, limit=LOG_PAGE)
+        if effect.step or len(found) < LOG_PAGE:
+            return a.LogLoaded(effect.attempt, found, more=len(found) == LOG_PAGE)
+    return a.LogLoaded(effect.attempt, entries(tail=LOG_PAGE))
+
+
+def _thread(client: CortexClient, effect: m.LoadThread) -> tuple[Message, ...]:
+    """The page before what is known, all that follows it, else the end of the conversation."""
+    path = url_path("api", "sessions", effect.session, "messages")
+    if effect.after is not None:
+        return tuple(Message.read(i) for i in client.paginate(path, {"after": effect.after}))
+    query = {"tail": THREAD_PAGE} | ({"before": effect.before} if effect.before else {})
+    return tuple(Message.read(item) for item in client.get(path, query)["items"])
 
 
 def failure(effect: m.NetworkEffect, why: str) -> m.Incoming | None:
     match effect:
         case m.LoadBoard():
+            return m.BoardFailed(effect.stream, why, effect.project)
+        case LoadOverview():
             return m.BoardFailed(effect.stream, why)
         case m.LoadProjects():
             return m.ProjectsFailed(why)
@@ -209,6 +258,8 @@ def failure(effect: m.NetworkEffect, why: str) -> m.Incoming | None:
             return m.LoadFailed(effect.session, why)
         case m.LoadMessage():
             return m.LoadFailed(effect.session, why, effect.message)
+        case a.LoadAsked():
+            return a.AskRefused("", f"It cannot be read: {why}")
         case a.LoadAgents():
             return a.AgentsFailed(effect.ticket, why)
         case a.LoadLog():

@@ -53,15 +53,15 @@ def height(model: Model, ticket: Ticket, cells: int) -> int:
     """Rows of a card whose text is `cells` wide, counted without building it."""
     reviewed = bool(doing.open_reviews(model, ticket))
     tagged = reviewed or ticket.labels or ticket.assignee or ticket.priority not in ("none", "")
-    extra = (1 if doing.of_ticket(model, ticket) else 0) + (1 if tagged else 0)
+    extra = (1 if doing.is_worked_on(model, ticket) else 0) + (1 if tagged else 0)
     return 1 + len(title_lines(ticket.title, cells)) + extra
 
 
 def card(model: Model, ticket: Ticket, cells: int) -> tuple[Line, ...]:
     """The lines of a card: key and state, title, who works on it, tags."""
-    lines: list[Line] = [top_line(model, ticket, cells)]
-    lines.extend((Span(line),) for line in title_lines(ticket.title, cells))
     at_work = doing.of_ticket(model, ticket)
+    lines: list[Line] = [top_line(model, ticket, cells, at_work)]
+    lines.extend((Span(line),) for line in title_lines(ticket.title, cells))
     if at_work:
         lines.append(doing.line(model, at_work[0], cells))
     tagged = tags(model, ticket)
@@ -70,23 +70,34 @@ def card(model: Model, ticket: Ticket, cells: int) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def mark(model: Model, ticket: Ticket) -> Span | None:
+def mark(model: Model, ticket: Ticket, at_work: tuple[doing.Doing, ...]) -> Span | None:
     """What a card says about itself: put back, being saved, or who at work on it matters most."""
-    if model.flashes.get(ticket.id, 0.0) > model.now:
+    if model.flashes and model.flashes.get(ticket.id, 0.0) > model.now:
         return Span("✗ put back", BAD)
-    if any(move.ticket_id == ticket.id for move in model.pending):
+    if model.pending and any(move.ticket_id == ticket.id for move in model.pending):
         return Span("… saving", DIM)
-    at_work = doing.of_ticket(model, ticket)
+    if not ticket.revision or (model.works and _is_changed(model, ticket)):
+        return Span("… saving", DIM)
     if not at_work:
         return None
     shown, others = at_work[0].state, sum(not other.over for other in at_work[1:])
     return Span(f"{shown.text} +{others}", shown.role) if others else shown
 
 
-def top_line(model: Model, ticket: Ticket, cells: int) -> Line:
+def _is_changed(model: Model, ticket: Ticket) -> bool:
+    return any(row.ticket_id == ticket.id for work in model.works for row in work.rows)
+
+
+def _key(model: Model, ticket: Ticket) -> str:
+    """The key of a card, with its mark; of one that is being made there is none yet."""
+    key = texts.clean(ticket.key) if ticket.revision else "new"
+    return f"◉ {key}" if ticket.id in model.marked else key
+
+
+def top_line(model: Model, ticket: Ticket, cells: int, at_work: tuple[doing.Doing, ...]) -> Line:
     """The key on the left, the mark on the right."""
-    key = texts.clean(ticket.key)
-    shown = mark(model, ticket)
+    key = _key(model, ticket)
+    shown = mark(model, ticket, at_work)
     if shown is None:
         return (Span(key, STRONG),)
     key = texts.clip(key, max(0, cells - texts.width(shown.text) - 1))
@@ -96,8 +107,8 @@ def top_line(model: Model, ticket: Ticket, cells: int) -> Line:
 
 def one_line(model: Model, ticket: Ticket) -> Line:
     """A ticket in a list."""
-    spans = [Span(ticket.key, STRONG), Span(" ")]
-    shown = mark(model, ticket)
+    spans = [Span(_key(model, ticket), STRONG), Span(" ")]
+    shown = mark(model, ticket, doing.of_ticket(model, ticket))
     if shown:
         spans += [shown, Span(" ")]
     spans.append(Span(ticket.title))
@@ -106,9 +117,14 @@ def one_line(model: Model, ticket: Ticket) -> Line:
 
 
 def count(shown: Shown) -> Span:
-    """Tickets of a column, of those how many are shown, and the limit: "3", "2 of 5", "5/3"."""
+    """Tickets of a column, of those how many are shown, and the limit: "3", "2 of 5", "5/3".
+
+    Of several projects the limits are their own: "12! CTX 5/3".
+    """
     limit = shown.column.wip_limit
     number = f"{shown.total}/{limit}" if limit else str(shown.total)
     if len(shown.tickets) != shown.total:
         number = f"{len(shown.tickets)} of {number}"
+    if shown.over:
+        return Span(f"{number}! {shown.over}", OVER)
     return Span(number, OVER if limit and shown.total > limit else PLAIN)

@@ -6,7 +6,7 @@ holds back what follows it until the board was fetched again.
 
 from dataclasses import replace
 
-from cortex_cli.board import detail, moves
+from cortex_cli.board import detail, journal, keeping, moves, polling
 from cortex_cli.board import text as texts
 from cortex_cli.board.apply import Change, apply
 from cortex_cli.board.messages import (
@@ -14,19 +14,18 @@ from cortex_cli.board.messages import (
     BoardFailed,
     Changed,
     Connected,
-    Effect,
     Ended,
     Follow,
     LoadBoard,
     Lost,
-    Overview,
     Retry,
     Snapshot,
     Stale,
     StreamMessage,
 )
-from cortex_cli.board.model import POLLING_AFTER, Connection, Model
+from cortex_cli.board.model import Connection, Model
 from cortex_cli.board.moves import Step
+from cortex_cli.board.overviews import Overview
 from cortex_cli.board.reading import BadObject
 from cortex_cli.board.wire import Board
 
@@ -35,6 +34,7 @@ END_REASONS = {
     "expired": "This token has expired. Get a new one, then start the board again.",
     "project_deleted": "This project was deleted. p goes to another one.",
 }
+MOST_HEARD = 500  # beyond it those that have left the board are forgotten
 HELD_EVENTS = 10_000  # while the board is fetched; beyond it everything starts anew
 
 
@@ -42,64 +42,105 @@ def update(model: Model, message: StreamMessage) -> Step:
     """One message of the stream; those of a stream that was left change nothing."""
     if message.stream != model.stream:
         return model, ()
+    model = replace(model, journal=journal.heard(model.journal, message, model.now))
+    return keeping.due(*_update(model, message))
+
+
+def _update(model: Model, message: StreamMessage) -> Step:
+    of_boards = Connected | Snapshot | Changed | Beat | BoardFailed
+    if model.everything and isinstance(message, of_boards):
+        from cortex_cli.board import everything  # one board can do without
+
+        return everything.update(heard(model, message), message)
     match message:
         case Lost():
-            return _lost(model, message), ()
+            return _lost(model, message)
         case Ended():
-            return _ended(model, message), ()
+            return _ended(model, message)
         case BoardFailed():
             return _fetch_failed(model, message)
-        case Connected(resumed=resumed):
-            phase = "live" if resumed and model.board else "connecting"
-            return _heard(model, replace(model.connection, phase=phase, why="")), ()
+        case Connected():
+            model = heard(model, message)
+            # What was asked for before it was lost may have failed, and what is held would wait on.
+            waits = message.resumed and model.held is not None
+            return model, (LoadBoard(model.project, model.stream),) if waits else ()
         case Stale():
-            return _heard(model, replace(model.connection, phase="connecting")), ()
+            return replace(model, connection=replace(model.connection, phase="connecting")), ()
         case Snapshot():
             return _snapshot(model, message)
         case Changed():
-            return changed(_live(model), message.change)
+            return changed(heard(model, message), message.change)
         case Beat():
-            return _beat(_live(model), message)
+            return _beat(heard(model, message), message)
         case Overview():
             return model, ()  # the dashboard's: see there
 
 
+def heard(model: Model, message: StreamMessage) -> Model:
+    """What a frame says of the connection, whatever else is in it; an answer says nothing."""
+    match message:
+        case Connected():
+            if model.cached and model.board and model.board.epoch != message.epoch:
+                model = replace(model, board=None, cached=False)  # another server, or restored
+            link = replace(model.connection, phase="connecting", why="")
+            model = replace(model, limited=message.limited, connection=link)
+            if message.resumed and model.board and not model.cached and not link.stalls:
+                return _heard(model, replace(link, phase="live"))
+            return model  # what is shown may have changed meanwhile
+        case Snapshot(fetched=False):
+            return _live(replace(model, cached=False))
+        case Changed() | Beat():
+            return _live(model)
+    return model
+
+
 def _heard(model: Model, connection: Connection) -> Model:
-    return replace(model, connection=replace(connection, as_of=model.now))
+    """What is shown is true as of now, unless it is of the last time or something is missing."""
+    old = model.cached or model.held is not None
+    as_of = model.connection.as_of if old else model.now
+    return replace(model, connection=replace(connection, as_of=as_of))
 
 
 def _live(model: Model) -> Model:
-    if model.board is None:
+    if model.board is None or model.cached:
         return _heard(model, model.connection)
     return _heard(model, Connection("live"))
 
 
-def _lost(model: Model, lost: Lost) -> Model:
+def _lost(model: Model, lost: Lost) -> Step:
     why = texts.clean(lost.why)
-    connection = model.connection
+    link = model.connection
     if lost.retry_in is None:
-        why = connection.why if connection.phase == "over" and connection.why else why
+        why = link.why if link.phase == "over" and link.why else why
         gone = model.gone or ("" if model.board else why)
-        return replace(model, gone=gone, connection=replace(connection, phase="over", why=why))
+        model = replace(model, gone=gone, connection=replace(link, phase="over", why=why))
+        return keeping.taken_away(model, why) if lost.refused else (model, ())
     retry_at = model.now + lost.retry_in
-    return replace(
-        model,
-        connection=replace(
-            connection, phase="lost", attempt=lost.attempt, retry_at=retry_at, why=why
-        ),
+    stalls = polling.stalls(link, lost)
+    link = replace(
+        link, phase="lost", attempt=lost.attempt, retry_at=retry_at, why=why, stalls=stalls
     )
+    return polling.lost(replace(model, connection=link), lost)
 
 
-def _ended(model: Model, ended: Ended) -> Model:
+def _ended(model: Model, ended: Ended) -> Step:
     if ended.reconnect:
-        return _heard(model, replace(model.connection, phase="connecting"))
+        return _heard(model, replace(model.connection, phase="connecting")), ()
     why = END_REASONS.get(
         ended.reason, f"The server ended the stream: {texts.clean(ended.reason)}."
     )
     model = _heard(model, replace(model.connection, phase="over", why=why))
+    model = moves.toast(model, why, bad=True)
     if ended.reason == "project_deleted":
-        model = replace(model, board=None, gone=why)
-    return moves.toast(model, why, bad=True)
+        return _project_deleted(model, why)
+    return keeping.taken_away(model, why) if ended.reason in END_REASONS else (model, ())
+
+
+def _project_deleted(model: Model, why: str) -> Step:
+    """With its board the open ticket goes, too."""
+    model, effects = detail.close(model) if model.detail else (model, ())
+    model, more = keeping.taken_away(replace(model, board=None, gone=why), why)
+    return model, (*effects, *more)
 
 
 def _snapshot(model: Model, snapshot: Snapshot) -> Step:
@@ -111,6 +152,7 @@ def _snapshot(model: Model, snapshot: Snapshot) -> Step:
     if (
         snapshot.fetched
         and model.board
+        and not model.cached
         and model.board.epoch == board.epoch
         and board.seq < model.board.seq
     ):
@@ -119,13 +161,13 @@ def _snapshot(model: Model, snapshot: Snapshot) -> Step:
             (),
         )  # fetched before events that came since; what is held still waits for its own
     held = model.held or ()
-    known = {
-        id: at for id, at in model.heard.items() if id in board.sessions or id in board.attempts
-    }
-    model = replace(model, board=board, held=None, gone="", heard=known)
+    if not snapshot.fetched or (model.board and model.board.epoch != board.epoch):
+        held = ()  # it is in the board, or of another log
+    model = replace(model, board=board, cached=False, held=None, gone="")
+    model = replace(model, heard=still_heard(model))
     if not snapshot.fetched:
-        held = ()
         model = _live(model)
+    model = polling.arrived(model)
     model, effects = detail.reload(model)
     for change in held:
         model, more = changed(model, change)
@@ -140,24 +182,34 @@ def changed(model: Model, change: Change) -> Step:
     if model.held is not None:
         if len(model.held) < HELD_EVENTS:
             return replace(model, held=(*model.held, change)), ()
-        return _restart(model)
-    applied = apply(model.board, change)
+        return restart(model)
+    applied = apply(model.board, replace(change, sparse=True) if model.limited else change)
     if applied.hole:
         return _fetch(model, (replace(change, gap=0),))
-    model = _sign_of_life(replace(model, board=applied.board), change)
+    model = sign_of_life(replace(model, board=applied.board), change)
     if applied.deleted:
-        why = END_REASONS["project_deleted"]
-        return replace(model, board=None, gone=why), ()
+        return _project_deleted(model, END_REASONS["project_deleted"])
     return detail.changed(model, change)
 
 
-def _sign_of_life(model: Model, change: Change) -> Model:
+def sign_of_life(model: Model, change: Change) -> Model:
     """Note when an attempt or a session was last heard of, where its own state does not say."""
     noun = change.type.partition(".")[0]
     of = change.payload.get({"message": "session", "attempt": "attempt"}.get(noun, ""))
     if not isinstance(of, str):
         return model
+    if of not in model.heard and len(model.heard) >= MOST_HEARD:
+        model = replace(model, heard=still_heard(model))
     return replace(model, heard={**model.heard, of: model.now})
+
+
+def still_heard(model: Model) -> dict[str, float]:
+    """`heard` without what has left the board."""
+    board = model.board
+    if board is None:
+        return {}
+    heard = model.heard.items()
+    return {id: at for id, at in heard if id in board.sessions or id in board.attempts}
 
 
 def _beat(model: Model, beat: Beat) -> Step:
@@ -174,11 +226,15 @@ def _fetch(model: Model, held: tuple[Change, ...]) -> Step:
 
 def _fetch_failed(model: Model, failed: BoardFailed) -> Step:
     """Without the board, what was held back has no place: begin a new stream, with its snapshot."""
+    polled = polling.failed(model)
+    if polled is not None:
+        return _project_deleted(polled, texts.clean(failed.why)) if failed.gone else (polled, ())
     model = moves.toast(model, f"The board could not be fetched: {failed.why}", bad=True)
-    return _restart(model) if model.held is not None else (model, ())
+    return restart(model) if model.held is not None else (model, ())
 
 
-def _restart(model: Model) -> Step:
+def restart(model: Model) -> Step:
+    """Begin a new stream of what is followed."""
     return follow(replace(model, held=None), model.project)
 
 
@@ -189,53 +245,25 @@ def follow(model: Model, project: str) -> Step:
     model = replace(
         model, project=project, stream=stream, connection=connection, gone="", held=None
     )
-    return model, (Follow(project, stream),)
+    return model, (Follow("" if model.everything else project, stream),)
 
 
 def retry(model: Model) -> Step:
     """`r`: connect now when lost, begin anew when it was over, else fetch everything again."""
     phase = model.connection.phase
     if phase == "over":
-        return follow(model, model.project)
+        return restart(model)
     if phase in ("lost", "connecting"):
         connection = replace(model.connection, phase="connecting")
-        return replace(model, connection=connection), (Retry(),)
-    effects: tuple[Effect, ...] = (LoadBoard(model.project, model.stream),)
+        model = replace(model, connection=connection)
+        model, effects = polling.now(model) if connection.poll_at else (model, ())
+        return model, (Retry(), *effects)
+    if model.everything:
+        from cortex_cli.board import everything
+
+        return everything.fetch_again(model)
+    effects = (LoadBoard(model.project, model.stream),)
     model = moves.toast(model, "Fetching the board again")
     held = model.held if model.held is not None else ()
     model, more = detail.reload(replace(model, held=held))
     return model, effects + more
-
-
-def status(model: Model) -> tuple[str, str]:
-    """(text, role) of the connection, for the header: never wrong about being live."""
-    if model.dashboard:
-        return words(model.dashboard.connection, model.now)
-    if not model.project:
-        return "○ no project", "dim"
-    if model.connection.phase == "live" and model.held is not None:
-        return "◌ catching up", "info"
-    return words(model.connection, model.now)
-
-
-def words(connection: Connection, now: float) -> tuple[str, str]:
-    """How a connection is, in a few words and their role."""
-    if connection.phase == "over":
-        return "✗ ended", "bad"
-    if connection.phase == "live":
-        return "● live", "good"
-    attempt = (
-        f" ({connection.attempt}/{POLLING_AFTER})" if 0 < connection.attempt < POLLING_AFTER else ""
-    )
-    if connection.attempt >= POLLING_AFTER:
-        return f"○ offline{_as_of(connection, now)}", "bad"
-    wait = connection.retry_at - now
-    if connection.phase == "lost" and wait > 0:
-        return f"○ reconnecting in {max(1, int(wait + 0.999))} s{attempt}", "warn"
-    return f"◌ connecting{attempt}", "info"
-
-
-def _as_of(connection: Connection, now: float) -> str:
-    if connection.as_of is None:
-        return ""
-    return f", as of {texts.age(max(1.0, now - connection.as_of))} ago"

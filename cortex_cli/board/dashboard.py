@@ -5,23 +5,22 @@ Each overview is the whole of it, so that nothing can be missed, only be late; a
 
 from dataclasses import replace
 
-from cortex_cli.board import actions, dashboard_lines
+from cortex_cli.board import actions, dashboard_lines, polling
 from cortex_cli.board import text as texts
 from cortex_cli.board.connection import END_REASONS
 from cortex_cli.board.messages import (
     Beat,
+    BoardFailed,
     Connected,
     Ended,
     FollowDashboard,
     Lost,
-    Overview,
     RetryDashboard,
     StreamMessage,
 )
 from cortex_cli.board.model import Connection, Dashboard, Model
 from cortex_cli.board.moves import Step, toast
-
-END = 1_000_000
+from cortex_cli.board.overviews import LoadOverview, Overview
 
 
 def open_it(model: Model) -> Step:
@@ -42,6 +41,12 @@ def update(model: Model, message: StreamMessage) -> Step:
         return model, ()
     link = shown.connection
     match message:
+        case Overview(fetched=True):
+            polled = polling.answered(link, model.now)
+            if polled is not None:  # else the stream brought a newer one
+                shown, link = shown.but(body=message.body), polled
+        case BoardFailed():
+            link = replace(link, polled=False)
         case Overview():
             shown = shown.but(body=message.body)
             link = Connection("live", as_of=model.now)
@@ -49,21 +54,43 @@ def update(model: Model, message: StreamMessage) -> Step:
             link = Connection("live", as_of=model.now)
         case Connected():
             link = replace(link, phase="connecting", why="")
-        case Lost(retry_in=None):
-            link = replace(link, phase="over", why=link.why or texts.clean(message.why))
         case Lost():
-            link = replace(
-                link,
-                phase="lost",
-                attempt=message.attempt,
-                retry_at=model.now + (message.retry_in or 0.0),
-                why=texts.clean(message.why),
-            )
+            return _lost(model, shown, message)
         case Ended(reconnect=True):
             link = replace(link, phase="connecting")
         case Ended():
             link = replace(link, phase="over", why=END_REASONS.get(message.reason, message.reason))
     return replace(model, dashboard=shown.but(connection=link)), ()
+
+
+def _lost(model: Model, shown: Dashboard, lost: Lost) -> Step:
+    link, why = shown.connection, texts.clean(lost.why)
+    if lost.retry_in is None:
+        over = replace(link, phase="over", why=link.why or why)
+        return replace(model, dashboard=shown.but(connection=over)), ()
+    link = replace(
+        link,
+        phase="lost",
+        attempt=lost.attempt,
+        retry_at=model.now + lost.retry_in,
+        why=why,
+        stalls=polling.stalls(link, lost),
+    )
+    model = replace(model, dashboard=shown.but(connection=link))
+    return _fetch(model) if polling.wanted(link, lost) else (model, ())
+
+
+def ticked(model: Model) -> Step:
+    """Fetch it when it is time again and its stream is not there."""
+    due = polling.due_at(model.dashboard.connection) if model.dashboard else 0.0
+    return _fetch(model) if due and due <= model.now else (model, ())
+
+
+def _fetch(model: Model) -> Step:
+    shown = model.dashboard
+    assert shown is not None
+    link = polling.begun(shown.connection, model.now)
+    return replace(model, dashboard=shown.but(connection=link)), (LoadOverview(shown.stream),)
 
 
 def retry(model: Model) -> Step:
@@ -73,7 +100,9 @@ def retry(model: Model) -> Step:
         return model, ()
     if shown.connection.phase in ("lost", "connecting"):
         link = replace(shown.connection, phase="connecting")
-        return replace(model, dashboard=shown.but(connection=link)), (RetryDashboard(),)
+        model = replace(model, dashboard=shown.but(connection=link))
+        model, effects = _fetch(model) if link.poll_at else (model, ())
+        return model, (RetryDashboard(), *effects)
     number = model.dashboards + 1
     link = Connection(as_of=shown.connection.as_of)
     shown = shown.but(stream=-number, connection=link)
@@ -83,31 +112,11 @@ def retry(model: Model) -> Step:
 # --- the cursor
 
 
-def down(model: Model) -> Step:
-    return _step(model, 1)
+def page(model: Model, pages: int) -> Step:
+    return step(model, pages * max(1, model.height // 2))
 
 
-def up(model: Model) -> Step:
-    return _step(model, -1)
-
-
-def page_down(model: Model) -> Step:
-    return _step(model, max(1, model.height // 2))
-
-
-def page_up(model: Model) -> Step:
-    return _step(model, -max(1, model.height // 2))
-
-
-def first(model: Model) -> Step:
-    return _step(model, -END)
-
-
-def last(model: Model) -> Step:
-    return _step(model, END)
-
-
-def _step(model: Model, by: int) -> Step:
+def step(model: Model, by: int) -> Step:
     shown = model.dashboard
     if shown is None or not shown.body:
         return model, ()

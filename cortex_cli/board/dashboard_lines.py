@@ -7,7 +7,6 @@ from cortex_cli.board import doing
 from cortex_cli.board import text as texts
 from cortex_cli.board.canvas import (
     ACCENT,
-    BAD,
     DIM,
     GOOD,
     INFO,
@@ -17,18 +16,13 @@ from cortex_cli.board.canvas import (
     Span,
     line_width,
 )
-from cortex_cli.board.lines import heading
+from cortex_cli.board.lines import aged, heading
+from cortex_cli.board.needs import KINDS
 from cortex_cli.board.reading import Json, text, whole
 from cortex_cli.board.reading import texts as names
 from cortex_cli.board.value import Value
 
 STATES = ("running", "waiting", "queued", "failed", "lost")
-NEEDS = {
-    "permission": ("◆", "question", WARN),
-    "review": ("◇", "review", WARN),
-    "failed": ("✗", "failed", BAD),
-    "lost": ("✗", "lost", BAD),
-}
 RUNNERS = {"online": ("●", GOOD), "offline": ("○", WARN)}
 
 
@@ -78,16 +72,18 @@ def rows(body: Json, now: float, cells: int) -> tuple[Row, ...]:
     )
     for title, name, draw in sections:
         listed = items(body, name)
-        head = [*heading(f"{title} {len(listed)}", cells)]
+        many = max(len(listed), whole(totals_of(body), "needs")) if name == "needs" else len(listed)
+        head = [*heading(f"{title} {many}", cells)]
         found += [Row(line, "") for line in (head if found else head[1:])]
-        found += draw(listed, now, cells) if listed else [Row((Span(_NOTHING[name], DIM),), "")]
+        nothing = [Row((Span(line, DIM),), "") for line in texts.wrap(_NOTHING[name], cells)]
+        found += draw(listed, now, cells) if listed else nothing
     return tuple(found)
 
 
 _NOTHING = {
     "projects": "No project yet: `cortex project create` makes one.",
     "needs": "Nobody waits for you.",
-    "attempts": "No agent works, and none waits to.",
+    "attempts": "No attempt is at work, and none waits to be.",
     "runners": "No runner has ever been here: `cortex runner` starts one.",
 }
 
@@ -142,6 +138,9 @@ def _work(project: Json) -> Line:
         glyph, word, role = doing.ATTEMPTS[status]
         if number := whole(known, status):
             spans.append(Span(f"{glyph} {number} {word}  ", role))
+    # those of attempts are there already; more than those were started without the board
+    if (number := _sessions_at_work(project)) > whole(known, "running"):
+        spans.append(Span(f"● {number} session{'' if number == 1 else 's'} working  ", GOOD))
     for name, glyph, word in (
         ("open_permissions", "◆", "question"),
         ("open_reviews", "◇", "review"),
@@ -149,6 +148,11 @@ def _work(project: Json) -> Line:
         if number := whole(project, name):
             spans.append(Span(f"{glyph} {number} {word}{'' if number == 1 else 's'}  ", WARN))
     return tuple(spans) or (Span("quiet", DIM),)
+
+
+def _sessions_at_work(project: Json) -> int:
+    counted = project.get("sessions")
+    return whole(counted, "working") if isinstance(counted, Mapping) else 0
 
 
 def _throughput(project: Json) -> Line:
@@ -166,11 +170,14 @@ def _needs(listed: list[Json], now: float, cells: int) -> Iterator[Row]:
     keys = max(texts.width(texts.clean(text(item, "ticket"))) for item in listed)
     for item in listed:
         kind = text(item, "kind")
-        glyph, word, role = NEEDS.get(kind, ("◆", kind, WARN))
+        _, glyph, word, role = KINDS.get(kind, (0, "◆", kind, WARN))
+        said = text(item, "text")
+        if kind == "turn":
+            said = f"{text(item, 'agent')} waits for what you say next: {said}"
         left = (
-            Span(texts.pad(f"{glyph} {word}", 11), role),
+            Span(texts.pad(f"{glyph} {word}", 13), role),
             Span(texts.pad(texts.clean(text(item, "ticket")), keys), STRONG),
-            Span(f"  {texts.clean(text(item, 'text'))}"),
+            Span(f"  {texts.clean(said)}"),
         )
         yield Row(_aged(left, text(item, "at"), now, cells), f"needs {text(item, 'id')}")
 
@@ -215,25 +222,20 @@ def _aged(left: Line, at: str, now: float, cells: int, prefix: str = "") -> Line
     if seconds is None:
         return left
     past = now - seconds
-    age = "now" if past < 60 else texts.age(past)
-    shown, room = [], cells - len(prefix) - len(age) - 1
-    for span in left:
-        cut = texts.clip(span.text, max(0, room))
-        shown.append(Span(cut, span.role))
-        room -= texts.width(cut)
-        if cut != span.text:
-            break
-    return (*shown, Span(" " * (max(0, room) + 1)), Span(f"{prefix}{age}", DIM))
+    return aged(left, f"{prefix}{'now' if past < 60 else texts.age(past)}", cells)
+
+
+def totals_of(body: Json) -> Mapping[str, Any]:
+    found = body.get("totals")
+    return found if isinstance(found, Mapping) else {}
 
 
 def totals(body: Json) -> str:
     """All of it in a few words, for a screen that has no room."""
-    found = body.get("totals")
-    known: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
+    known = totals_of(body)
     counted = known.get("attempts")
     attempts = counted if isinstance(counted, Mapping) else {}
-    needs = whole(known, "open_permissions") + whole(known, "open_reviews")
     return (
         f"{whole(known, 'projects')} projects  {whole(attempts, 'running')} running  "
-        f"{needs} wait for you"
+        f"{whole(known, 'needs')} wait for you"
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from cortex_cli.board import document, logs, threads
+from cortex_cli.board import document, logs, reader, threads
 from cortex_cli.board.apply import Change
 from cortex_cli.board.messages import (
     DetailLoaded,
@@ -30,6 +30,8 @@ from cortex_cli.board.reading import BadObject
 from cortex_cli.board.wire import Comment, Message, Review, Session, Ticket
 from cortex_cli.board.work import PARTS, Attempt, Instance
 
+ALL_READ = 1_000_000_000  # comments: none is new while they are on their way
+
 T = TypeVar("T", Comment, Review, Session, Attempt, Instance)
 
 
@@ -45,8 +47,12 @@ def open_ticket(model: Model, ticket: Ticket) -> Step:
         if board
         else {},
         attempts={a.id: a for a in board.attempts_of.get(ticket.key, ())} if board else {},
+        paused={"": (ALL_READ, 0), DIFF: (0, 0)},
     )
-    effects: tuple[Effect, ...] = (LoadDetail(ticket.key), FollowDeltas(model.project, ticket.key))
+    effects: tuple[Effect, ...] = (
+        LoadDetail(ticket.key),
+        FollowDeltas(model.project_of(ticket), ticket.key),
+    )
     return replace(model, detail=detail), effects
 
 
@@ -60,8 +66,11 @@ def reload(model: Model) -> Step:
     if detail is None:
         return model, ()
     effects: tuple[Effect, ...] = (LoadDetail(detail.ticket.key),)
-    effects += tuple(LoadThread(session) for session in detail.threads)
-    unfailed = {id: replace(thread, failed="") for id, thread in detail.threads.items()}
+    effects += tuple(
+        LoadThread(session, after=thread.messages[0].number - 1 if thread.messages else None)
+        for session, thread in detail.threads.items()
+    )
+    unfailed = {id: replace(t, failed="", older=False) for id, t in detail.threads.items()}
     detail = replace(detail, failed="", threads=unfailed, fresh=frozenset(), gone=frozenset())
     detail, more = logs.reload(detail)
     return replace(model, detail=detail), effects + more
@@ -75,6 +84,7 @@ def loaded(model: Model, answer: DetailLoaded) -> Step:
     if detail is None or detail.ticket.id != answer.ticket.id:
         return model, ()
     newer = answer.ticket if answer.ticket.revision >= detail.ticket.revision else detail.ticket
+    first = not detail.loaded
     detail = replace(
         detail,
         ticket=newer,
@@ -86,6 +96,8 @@ def loaded(model: Model, answer: DetailLoaded) -> Step:
         attempts=_fetched(detail, detail.attempts, answer.attempts),
         instances=_fetched(detail, detail.instances, answer.instances),
     )
+    if first and "" in detail.paused:
+        detail = replace(detail, paused={**detail.paused, "": (len(detail.comments), 0)})
     return logs.follow(replace(model, detail=detail))
 
 
@@ -118,15 +130,19 @@ def failed(model: Model, answer: LoadFailed) -> Step:
         thread = detail.threads[answer.what]
         if answer.message:
             return _with_thread(model, answer.what, threads.give_up(thread, answer.message)), ()
-        return _with_thread(model, answer.what, replace(thread, failed=answer.why)), ()
+        thread = replace(thread, failed=answer.why, older=False)
+        return _with_thread(model, answer.what, thread), ()
     return model, ()
 
 
 def thread_loaded(model: Model, answer: ThreadLoaded) -> Step:
     if model.detail is None or answer.session not in model.detail.threads:
         return model, ()
-    thread = threads.load(model.detail.threads[answer.session], answer.messages)
-    return _with_thread(model, answer.session, thread), ()
+    known = model.detail.threads[answer.session]
+    if answer.before and (not known.messages or known.messages[0].number != answer.before):
+        return _with_thread(model, answer.session, replace(known, older=False)), ()
+    after = _with_thread(model, answer.session, threads.load(known, answer.messages))
+    return more(reader.keep_place(model, after, answer.session))
 
 
 def message_loaded(model: Model, answer: MessageLoaded) -> Step:
@@ -170,8 +186,12 @@ def _changed(model: Model, detail: Detail, change: Change) -> Step:
         )
     elif noun == "session":
         session = Session.read(change.payload)
+        new = frozenset() if session.id in detail.sessions else frozenset({session.id})
         detail = replace(
-            detail, sessions=_with(detail.sessions, session), fresh=detail.fresh | {session.id}
+            detail,
+            sessions=_with(detail.sessions, session),
+            fresh=detail.fresh | {session.id},
+            unseen=detail.unseen | new,
         )
     elif noun == "message":
         return _put_message(model, Message.read(change.payload)), ()
@@ -199,9 +219,10 @@ def _work_changed(model: Model, detail: Detail, change: Change) -> Step:
 
 
 def commented(model: Model, comment: Comment) -> Step:
-    """Our own comment was stored: show it, and say so where it cannot be seen."""
+    """Our own comment was stored: show it, and say so; it is often below what is on the screen."""
+    model = toast(model, f"Commented on {comment.ticket}")
     if model.detail is None or model.detail.ticket.key != comment.ticket:
-        return toast(model, f"Commented on {comment.ticket}"), ()
+        return model, ()
     return _put_comment(model, model.detail, comment), ()
 
 
@@ -228,9 +249,10 @@ def _put_message(model: Model, message: Message) -> Model:
     """Put a message into its thread; one that nobody looked at yet is fetched when it is."""
     if model.detail is None or message.session not in model.detail.threads:
         return model
-    return _with_thread(
-        model, message.session, threads.put(model.detail.threads[message.session], message)
-    )
+    thread = threads.put(model.detail.threads[message.session], message)
+    if message.session not in model.detail.paused:
+        thread = threads.trimmed(thread)
+    return _with_thread(model, message.session, thread)
 
 
 def grown(model: Model, delta: Grown) -> Step:
@@ -265,42 +287,71 @@ def step_tab(model: Model, by: int) -> Step:
     names = document.tabs(detail)
     at = names.index(detail.tab) if detail.tab in names else 0
     tab = names[(at + by) % len(names)]
-    detail = replace(detail, tab=tab)
+    search = detail.search.but(hit=None, wrapped=False, origin=None) if detail.search else None
+    detail = replace(detail, tab=tab, unseen=detail.unseen - {tab}, search=search)
     if tab not in detail.sessions or tab in detail.threads:
-        return logs.follow(replace(model, detail=detail))
+        model, effects = logs.follow(replace(model, detail=detail))
+        model, others = more(model)
+        return model, effects + others
     detail = replace(detail, threads={**detail.threads, tab: Thread()})
     return replace(model, detail=detail), (LoadThread(tab),)
 
 
-def scroll(model: Model, by: int) -> Model:
-    """Scroll by lines. Up from the tail stops following it; back at the tail follows it again."""
+def scroll(model: Model, by: int) -> Step:
+    """Scroll by lines; near the beginning of what is here the page before it is fetched."""
+    return more(reader.scroll(model, by))
+
+
+def scroll_to(model: Model, end: bool) -> Step:
+    """To the end, and follow it; or to the beginning of what is here."""
+    if not end:
+        return more(reader.first(model))
+    return logs.to_end(reader.last(model))
+
+
+def part(model: Model, by: int) -> Step:
+    """To the next or previous file of a diff, message of a conversation."""
+    return more(reader.part(model, by))
+
+
+def more(model: Model) -> Step:
+    """Fetch the page before what is here of the open tab, when the reader needs it."""
     detail = model.detail
-    if detail is None:
-        return model
-    shown = document.window(model, detail)
-    top = min(max(0, shown.top + by), shown.last_top)
-    return _scrolled(model, detail, shown, top)
-
-
-def scroll_to(model: Model, end: bool) -> Model:
-    detail = model.detail
-    if detail is None:
-        return model
-    shown = document.window(model, detail)
-    return _scrolled(model, detail, shown, shown.last_top if end else 0)
-
-
-def _scrolled(model: Model, detail: Detail, shown: document.Window, top: int) -> Model:
-    paused = dict(detail.paused)
-    if top >= shown.last_top:
-        paused.pop(detail.tab, None)
-    else:
-        paused.setdefault(detail.tab, len(shown.lines))
-    return replace(
-        model, detail=replace(detail, tops={**detail.tops, detail.tab: top}, paused=paused)
+    thread = detail.threads.get(detail.tab) if detail else None
+    if detail is None or thread is None:
+        return logs.more(model)
+    if not thread.loaded or thread.older or thread.failed or not thread.messages:
+        return model, ()
+    number = thread.messages[0].number
+    at = document.look(model, detail)
+    near = not at.follows and at.sheet.between((0, 0), at.top, at.rows) < at.rows
+    searches = bool(detail.search and detail.search.text and not detail.search.typing)
+    if number <= 1 or not (near or searches):
+        return model, ()
+    return _with_thread(model, detail.tab, replace(thread, older=True)), (
+        LoadThread(detail.tab, before=number),
     )
+
+
+def has_running_tool(detail: Detail) -> bool:
+    """Whether the open tab ends in a tool that runs, with how long it does."""
+    thread = detail.threads.get(detail.tab)
+    return thread is not None and any(map(threads.running, thread.messages[-1:]))
+
+
+def leave(model: Model) -> Step:
+    """One level back: out of the search first."""
+    if model.detail and model.detail.search:
+        from cortex_cli.board import search
+
+        return search.clear(model), ()
+    if model.pane is not None:
+        from cortex_cli.board import screens
+
+        return screens.close(model)
+    return close(model)
 
 
 def page(model: Model) -> int:
     """Lines that a page holds."""
-    return max(1, document.body(model)[1] - 1)
+    return reader.page(model)

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from cortex_cli.board import text as texts
 from cortex_cli.board.canvas import BAD, DIM, GOOD, INFO, PLAIN, WARN, Line, Span
-from cortex_cli.board.model import Model
+from cortex_cli.board.model import Detail, Model
 from cortex_cli.board.value import Value
 from cortex_cli.board.wire import Board, Review, Session, Ticket
 from cortex_cli.board.work import CLAIMED, WENT_WRONG, Attempt, Permission
@@ -124,6 +124,11 @@ def newest(model: Model, ticket: Ticket) -> Attempt | None:
     return max(found, key=lambda attempt: (attempt.number, attempt.revision), default=None)
 
 
+def shown_attempt(model: Model, detail: Detail) -> Attempt | None:
+    """The one whose log and diff are shown: chosen by hand, else the newest."""
+    return detail.attempts.get(detail.attempt) or newest(model, detail.ticket)
+
+
 def session_of(model: Model) -> Session | None:
     """Of the open ticket: the session whose tab is open, else the root of its newest attempt."""
     detail = model.detail
@@ -161,35 +166,44 @@ def needs_me(model: Model, ticket: Ticket) -> bool:
     if model.board is None:
         return False
     attempt = attempt_of(model, ticket)
-    if attempt is not None and (attempt.status in WENT_WRONG or waits_for_prompt(model, attempt)):
+    if attempt is not None and attempt.status in WENT_WRONG and attempt.id not in model.hidden:
+        return True
+    if attempt is not None and waits_for_prompt(model, attempt):
         return True
     sessions = model.board.sessions_of.get(ticket.key, ())
-    waits = any(session.status == "awaiting_input" and not session.attempt for session in sessions)
+    waits = any(session.waits_by_hand for session in sessions)
     return waits or bool(open_questions(model, ticket) or open_reviews(model, ticket))
 
 
 def of_ticket(model: Model, ticket: Ticket) -> tuple[Doing, ...]:
     """Everything at work on it, what most needs a person first."""
-    if model.board is None:
-        return ()
-    attempts = model.board.attempts_of.get(ticket.key, ())
-    sessions = model.board.sessions_of.get(ticket.key, ())
+    attempts, sessions = _at_work(model, ticket)
     if not attempts and not sessions and ticket.key not in model.intents:
         return ()  # most tickets: this runs for each card of each frame
-    newest = attempt_of(model, ticket)
-    found = [
-        _of_attempt(model, ticket, attempt)
-        for attempt in attempts
-        if attempt.active or (attempt is newest and ticket.key not in model.intents)
-    ]
+    found = [_of_attempt(model, ticket, attempt) for attempt in attempts]
     if ticket.key in model.intents:
         found.append(Doing(_span(ATTEMPTS["queued"]), 3, "", "", 0, None, False))
-    found += [
-        _of_session(model, ticket, session)
-        for session in sessions
-        if not session.attempt or session.attempt not in model.board.attempts
-    ]
+    found += [_of_session(model, ticket, session) for session in sessions]
     return tuple(sorted(found, key=lambda one: one.urgency))
+
+
+def is_worked_on(model: Model, ticket: Ticket) -> bool:
+    """Whether `of_ticket` finds anything."""
+    return ticket.key in model.intents or any(_at_work(model, ticket))
+
+
+def _at_work(model: Model, ticket: Ticket) -> tuple[list[Attempt], list[Session]]:
+    """Its attempts that are shown, and its sessions that belong to none."""
+    board = model.board
+    attempts = board.attempts_of.get(ticket.key) if board else None
+    sessions = board.sessions_of.get(ticket.key) if board else None
+    if board is None or not (attempts or sessions):
+        return [], []
+    last = None if ticket.key in model.intents else attempt_of(model, ticket)
+    return (
+        [attempt for attempt in attempts or () if attempt.active or attempt is last],
+        [one for one in sessions or () if not one.attempt or one.attempt not in board.attempts],
+    )
 
 
 def _of_attempt(model: Model, ticket: Ticket, attempt: Attempt) -> Doing:
@@ -301,3 +315,12 @@ def seconds(at: str) -> float | None:
         return datetime.fromisoformat(at).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def when(model: Model, at: str) -> str:
+    """How long ago something was, in minutes at the finest; the text itself when it is no time."""
+    told = seconds(at)
+    if told is None:
+        return at
+    past = model.now - told
+    return "just now" if past < 60 else f"{texts.age(past)} ago"

@@ -1,17 +1,21 @@
 """Effects, run in threads through the SDK; what comes of them is posted as messages.
 
 One thread follows the board, one the deltas of the open ticket, one makes changes in the order
-they were asked for, one fetches. All are daemons: leaving the board waits for none of them.
+they were asked for, one fetches. All are daemons: leaving the board waits only for changes
+(`leaving`).
 """
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from cortex_cli.board import calls
+from cortex_cli.board import calls, overviews
 from cortex_cli.board import messages as m
 from cortex_cli.board.apply import Change
+from cortex_cli.board.cache import BoardCache
+from cortex_cli.board.cached import Forget, Keep
 from cortex_cli.sdk import (
     Connected,
     CortexClient,
@@ -22,20 +26,35 @@ from cortex_cli.sdk import (
     EventStream,
     Heartbeat,
     Lost,
+    NotAllowed,
+    NotFound,
+    NoToken,
     Overview,
     Reset,
     State,
+    Unreachable,
 )
 
 Post = Callable[[m.Incoming], None]
+
+BOARDS_AT_ONCE = 4
 
 
 class Effects:
     """run: start an effect and return at once. close: leave everything now."""
 
-    def __init__(self, client_factory: Callable[[], CortexClient], post: Post) -> None:
+    def __init__(
+        self,
+        client_factory: Callable[[], CortexClient],
+        post: Post,
+        cache: BoardCache | None = None,
+        answered: Callable[[CortexClient], None] | None = None,
+    ) -> None:
+        """answered: called in a thread, once, when the server has sent a board or refused to."""
         self._factory = client_factory
         self._post = post
+        self._cache = cache
+        self._answered = answered
         self._client: CortexClient | None = None
         self._lock = threading.Lock()
         self._board: Follower | None = None
@@ -43,6 +62,10 @@ class Effects:
         self._dashboard: Follower | None = None
         self._writes = _Worker("cortex-changes")
         self._reads = _Worker("cortex-fetches")
+        self._boards = _Worker("cortex-boards", BOARDS_AT_ONCE)
+        self._kept = _Worker("cortex-cache")
+        self._followed = 0  # the number of the board's stream
+        self._unsaved: deque[calls.Change] = deque()
 
     def run(self, effect: m.NetworkEffect) -> None:
         """Start a network effect."""
@@ -59,7 +82,12 @@ class Effects:
             case m.RetryDashboard():
                 if self._dashboard:
                     self._dashboard.retry_now()
+            case Keep() | Forget():
+                self._keep(effect)
+            case m.LoadBoard():
+                self._boards.put(lambda: self._load_board(effect))
             case _ if isinstance(effect, calls.CHANGES):
+                self._unsaved.append(effect)
                 self._writes.put(lambda: self._change(effect))
             case _:
                 self._reads.put(lambda: self._fetch(effect))
@@ -69,6 +97,11 @@ class Effects:
         for follower in (self._board, self._deltas, self._dashboard):
             if follower:
                 follower.close()
+
+    @property
+    def unsaved(self) -> tuple[calls.Change, ...]:
+        """Changes whose answers have not been posted yet, in their order."""
+        return tuple(self._unsaved)
 
     def client(self) -> CortexClient:
         """The client, made on first use. Raises what the factory raises."""
@@ -83,15 +116,36 @@ class Effects:
         if self._board:
             self._board.close()
         number, post = effect.stream, self._post
+        self._followed = number
 
         def ended(error: Exception) -> None:
-            post(m.Lost(number, str(error) or type(error).__name__, None, 0))
+            post(m.Lost(number, str(error) or type(error).__name__, None, 0, False, refused(error)))
+
+        def use(value: Any) -> None:
+            if message := board_message(number, value):
+                post(message)
+            if isinstance(value, State) or (isinstance(value, Lost) and value.final):
+                self._tell_answered()
 
         self._board = Follower(
-            open=lambda: self.client().events(project=effect.project),
-            use=lambda value: post(message) if (message := board_message(number, value)) else None,
+            open=lambda: self.client().events(project=effect.project or None),
+            use=use,
             failed=ended,
         )
+
+    def _tell_answered(self) -> None:
+        answered, self._answered = self._answered, None
+        if answered is not None:
+            self._reads.put(lambda: answered(self.client()))
+
+    def _keep(self, effect: Keep | Forget) -> None:
+        cache = self._cache
+        if cache is None:
+            return
+        if isinstance(effect, Keep):
+            self._kept.put(lambda: cache.write(effect))
+        else:
+            self._kept.put(lambda: cache.forget(effect.project))
 
     def _follow_deltas(self, effect: m.FollowDeltas) -> None:
         if self._deltas:
@@ -133,8 +187,13 @@ class Effects:
             self._post(calls.changed(self.client(), effect))
         except Exception as error:  # a thread's edge: whatever it is, the board has to say it
             self._post(calls.refusal(effect, error))
+        self._unsaved.popleft()  # they are made in their order
 
     # --- fetches
+
+    def _load_board(self, effect: m.LoadBoard) -> None:
+        if effect.stream >= self._followed:  # else nobody waits for it any more
+            self._fetch(effect)
 
     def _fetch(self, effect: m.NetworkEffect) -> None:
         try:
@@ -188,16 +247,18 @@ class Follower:
 
 
 class _Worker:
-    """A thread that runs tasks one after another, started by the first."""
+    """Threads that run tasks in their order, `most` at once; each is started by a task."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, most: int = 1) -> None:
         self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._name = name
+        self._left = most  # threads that may still be started
 
     def put(self, task: Callable[[], None]) -> None:
         self._tasks.put(task)
-        if not self._thread.is_alive():
-            self._thread.start()
+        if self._left:
+            self._left -= 1
+            threading.Thread(target=self._run, name=self._name, daemon=True).start()
 
     def _run(self) -> None:
         while True:
@@ -216,23 +277,31 @@ def board_message(stream: int, value: Any) -> m.Incoming | None:
                 value.ticket,
                 value.actor.name,
                 value.gap,
+                raw=value.raw,
             )
             return m.Changed(stream, change)
         case State():
             return m.Snapshot(stream, value.body)
         case Heartbeat():
-            return m.Beat(stream, value.seq)
+            return m.Beat(stream, value.seq, value.seqs)
         case Overview():
-            return m.Overview(stream, value.body)
+            return overviews.Overview(stream, value.body)
         case Connected():
-            return m.Connected(stream, value.resumed)
+            return m.Connected(stream, value.resumed, value.epoch, value.ticket is not None)
         case Reset():
             return m.Stale(stream, value.reason)
         case End():
             return m.Ended(stream, value.reason, value.reconnect)
         case Lost():
-            return m.Lost(stream, str(value.error), value.retry_in, value.attempt)
+            silent = isinstance(value.error, Unreachable) and value.error.silent
+            no = refused(value.error)
+            return m.Lost(stream, str(value.error), value.retry_in, value.attempt, silent, no)
     return None
+
+
+def refused(error: Exception) -> bool:
+    """Whether this token may not read it, or it is gone: then it is not shown from before, too."""
+    return isinstance(error, NotAllowed | NotFound | NoToken)
 
 
 def delta_message(value: Any) -> m.Grown | None:

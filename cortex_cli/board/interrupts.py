@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -49,8 +51,21 @@ class Interrupts:
             return True
         return False
 
-    def stop(self) -> None:
-        """Stop this process as ^Z does; returns when it goes on."""
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """A context in which another program has the terminal, and its keys' signals are its own.
+
+        ^Z stops both; what else was pressed there is not meant for us.
+        """
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTSTP)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTSTP, self._take)
+            self.taken -= {signal.SIGINT, signal.SIGQUIT, signal.SIGCONT, signal.SIGWINCH}
+
+    def stop(self) -> None:
+        """Stop this job as ^Z does, with what it was started by; returns when it goes on."""
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.killpg(os.getpgrp(), signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, self._take)

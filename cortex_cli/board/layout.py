@@ -14,7 +14,7 @@ NARROWEST, NARROWEST_WHOLE = 26, 16
 
 
 @dataclass(frozen=True)
-class Pane:
+class Box:
     """A column's box on the screen. index: into model.columns."""
 
     index: int
@@ -37,14 +37,14 @@ def focus_index(model: Model) -> int:
     return next((i for i, shown in enumerate(model.columns) if shown.column.name == model.focus), 0)
 
 
-def panes(model: Model) -> tuple[Pane, ...]:
+def boxes(model: Model) -> tuple[Box, ...]:
     """The columns that are on the screen, from left to right; always the focused one."""
     total = len(model.columns)
     if not total or shape(model) == "line":
         return ()
     focus = focus_index(model)
     if shape(model) in ("list", "single"):
-        return (Pane(focus, 0, model.width),)
+        return (Box(focus, 0, model.width),)
     narrowest = NARROWEST if shape(model) == "some" else NARROWEST_WHOLE
     count = min(total, max(1, model.width // narrowest))
     first = min(max(0, focus - count + 1), total - count)
@@ -52,7 +52,7 @@ def panes(model: Model) -> tuple[Pane, ...]:
     found, x = [], 0
     for number in range(count):
         width = base + (1 if number < extra else 0)
-        found.append(Pane(first + number, x, width))
+        found.append(Box(first + number, x, width))
         x += width
     return tuple(found)
 
@@ -68,16 +68,16 @@ def body(model: Model) -> tuple[int, int]:
     return first, model.height - first - 2
 
 
-def text_cells(model: Model, pane: Pane) -> int:
-    """Cells for the text of a card in a pane: a frame and a margin on both sides."""
-    return max(1, pane.width - 4)
+def text_cells(model: Model, box: Box) -> int:
+    """Cells for the text of a card in a box: a frame and a margin on both sides."""
+    return max(1, box.width - 4)
 
 
-def card_height(model: Model, pane: Pane, number: int) -> int:
-    """Rows of one card of a pane."""
+def card_height(model: Model, box: Box, number: int) -> int:
+    """Rows of one card of a box."""
     if shape(model) in ("line", "list"):
         return 1
-    return cards.height(model, model.columns[pane.index].tickets[number], text_cells(model, pane))
+    return cards.height(model, model.columns[box.index].tickets[number], text_cells(model, box))
 
 
 def fit(
@@ -86,6 +86,7 @@ def fit(
     """The first card to show: near `top`, with `selected` wholly visible, no empty room at the end.
 
     Looks only at the cards that are on the screen, however many there are.
+    heights: rows of each card, at least one.
     """
     if not count:
         return 0
@@ -93,7 +94,19 @@ def fit(
     if selected is not None:
         top = min(top, selected)
         top = max(top, _lowest_top(heights, selected, rows))
+    if count - top > rows:
+        return top  # more cards than rows: there is no empty room
     return min(top, _lowest_top(heights, count - 1, rows))
+
+
+def centred(at: int, count: int, rows: int) -> int:
+    """The first entry of a list to show, so that the one at `at` is in the middle if it can be."""
+    return min(max(0, at - rows // 2), max(0, count - rows))
+
+
+def place(top: int, count: int, rows: int) -> str:
+    """Which entries of a list are on the screen: "1-3 of 5"; "" for all of them."""
+    return f"{top + 1}-{min(count, top + rows)} of {count}" if count > rows else ""
 
 
 def _lowest_top(heights: Callable[[int], int], last: int, rows: int) -> int:
@@ -116,12 +129,12 @@ def tops(model: Model) -> dict[str, int]:
     """The first card of each column that is on the screen, so that the selected one is visible."""
     rows = body(model)[1]
     found = dict(model.tops)
-    for pane in panes(model):
-        shown = model.columns[pane.index]
+    for box in boxes(model):
+        shown = model.columns[box.index]
         number = selected_index(model) if shown.column.name == model.focus else None
 
-        def heights(card: int, pane: Pane = pane) -> int:
-            return card_height(model, pane, card)
+        def heights(card: int, box: Box = box) -> int:
+            return card_height(model, box, card)
 
         top = found.get(shown.column.name, 0)
         found[shown.column.name] = fit(heights, len(shown.tickets), top, number, rows)
@@ -139,13 +152,13 @@ def selected_index(model: Model) -> int | None:
 def at(model: Model, y: int, x: int) -> tuple[str, str | None] | None:
     """(column, ticket id or None) under a cell of the board."""
     first, rows = body(model)
-    for pane in panes(model):
-        if not pane.x <= x < pane.x + pane.width:
+    for box in boxes(model):
+        if not box.x <= x < box.x + box.width:
             continue
-        shown = model.columns[pane.index]
+        shown = model.columns[box.index]
         number, row = model.tops.get(shown.column.name, 0), first
         while number < len(shown.tickets) and row < first + rows:
-            row += card_height(model, pane, number)
+            row += card_height(model, box, number)
             if first <= y < row:
                 return shown.column.name, shown.tickets[number].id
             number += 1

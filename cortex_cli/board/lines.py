@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cortex_cli.board import text as texts
-from cortex_cli.board.canvas import ACCENT, DIM, PLAIN, Line, Span, line_width
+from cortex_cli.board.canvas import ACCENT, DIM, PLAIN, Line, Span, boxed, line_width
 
 EMPTY: Line = ()
 NAME_CELLS = 12
@@ -28,6 +28,13 @@ def field(name: str, value: Line, cells: int) -> Iterator[Line]:
     text = " ".join(span.text.strip() for span in value if span.text.strip())
     for number, line in enumerate(texts.wrap(text, room)):
         yield (head if number == 0 else Span(" " * NAME_CELLS), Span(line, value[0].role))
+
+
+def aged(line: Line, age: str, cells: int) -> Line:
+    """A line with the age of something at its right end, before which it is cut."""
+    if not age:
+        return line
+    return (*boxed(line, max(0, cells - len(age) - 1)), Span(" "), Span(age, DIM))
 
 
 def indented(text: str, cells: int, role: str = PLAIN) -> Iterator[Line]:

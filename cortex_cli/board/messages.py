@@ -13,13 +13,32 @@ from cortex_cli.board.asks import (
     AgentsLoaded,
     Ask,
     Asked,
+    AskedLoaded,
     AskRefused,
     DiffLoaded,
     LoadAgents,
+    LoadAsked,
     LoadDiff,
     LoadLog,
     LogLoaded,
 )
+from cortex_cli.board.cached import Forget, Keep
+from cortex_cli.board.changes import (
+    AddComment,
+    Alter,
+    Altered,
+    Commented,
+    Create,
+    Created,
+    Delete,
+    Deleted,
+    Discard,
+    EditText,
+    NotWritten,
+    Refused,
+    Written,
+)
+from cortex_cli.board.overviews import LoadOverview, Overview
 from cortex_cli.board.value import Value
 from cortex_cli.board.wire import Comment, Message, Review, Session, Ticket
 from cortex_cli.board.work import Attempt, Instance
@@ -44,18 +63,43 @@ class Resized(Value):
     height: int
 
 
+class Pasted(Value):
+    """Text that was pasted. cut: its end was too long to keep."""
+
+    text: str
+    cut: bool = False
+
+
+class Copied(Value):
+    """by: the programs that took the text. sent: the terminal was asked to (OSC 52), and may."""
+
+    text: str
+    by: tuple[str, ...]
+    sent: bool
+
+
 class Tick(Value):
     """now: seconds since the epoch."""
 
     now: float
 
 
+class Crashed(Value):
+    """A thread died of something that nobody expected."""
+
+    error: BaseException
+
+
 # --- messages: the stream
 
 
 class Connected(Value):
+    """epoch: of the server's log. limited: the stream tells of one ticket only."""
+
     stream: int
     resumed: bool
+    epoch: str = ""
+    limited: bool = False
 
 
 class Snapshot(Value):
@@ -72,10 +116,11 @@ class Changed(Value):
 
 
 class Beat(Value):
-    """A heartbeat: seq is that of the last event written before it."""
+    """A heartbeat: seq is that of the last event written before it; seqs: those of all projects."""
 
     stream: int
     seq: int | None
+    seqs: Mapping[str, int] = {}
 
 
 class Stale(Value):
@@ -94,12 +139,18 @@ class Ended(Value):
 
 
 class Lost(Value):
-    """retry_in: seconds until the next attempt; None when there will be none."""
+    """retry_in: seconds until the next attempt; None when there will be none.
+
+    silent: the connection was there and brought nothing. refused: this token may not read it, or
+    it is gone.
+    """
 
     stream: int
     why: str
     retry_in: float | None
     attempt: int
+    silent: bool = False
+    refused: bool = False
 
 
 class Grown(Value):
@@ -117,8 +168,12 @@ class Grown(Value):
 
 
 class BoardFailed(Value):
+    """gone: there is no such project for this token."""
+
     stream: int
     why: str
+    project: str = ""
+    gone: bool = False
 
 
 class Moved(Value):
@@ -126,27 +181,13 @@ class Moved(Value):
 
 
 class MoveRefused(Value):
-    """current: the ticket as the server has it, when that is why it refused."""
+    """current: the ticket as the server has it, when that is why it refused. again: the same may
+    work another time."""
 
     ticket_id: str
     why: str
     current: Ticket | None = None
-
-
-class Created(Value):
-    ticket: Ticket
-
-
-class Commented(Value):
-    comment: Comment
-
-
-class Refused(Value):
-    """A create or a comment failed. The draft is given back to the prompt that it came from."""
-
-    prompt: str
-    draft: str
-    why: str
+    again: bool = False
 
 
 class DetailLoaded(Value):
@@ -158,18 +199,12 @@ class DetailLoaded(Value):
     instances: tuple[Instance, ...] = ()
 
 
-class Overview(Value):
-    """The dashboard as of now."""
-
-    stream: int
-    body: Mapping[str, Any]
-
-
 class ThreadLoaded(Value):
-    """All messages of a session."""
+    """Messages of a session: those before the one with the number `before`, else to its end."""
 
     session: str
     messages: tuple[Message, ...]
+    before: int = 0
 
 
 class MessageLoaded(Value):
@@ -201,8 +236,11 @@ StreamMessage = (
 Incoming = (
     Key
     | Clicked
+    | Pasted
+    | Copied
     | Resized
     | Tick
+    | Crashed
     | StreamMessage
     | Grown
     | Moved
@@ -210,10 +248,15 @@ Incoming = (
     | Created
     | Commented
     | Refused
+    | Altered
+    | Deleted
+    | Written
+    | NotWritten
     | Asked
     | AskRefused
     | AgentsLoaded
     | AgentsFailed
+    | AskedLoaded
     | LogLoaded
     | DiffLoaded
     | DetailLoaded
@@ -229,7 +272,7 @@ Incoming = (
 
 
 class Follow(Value):
-    """Open the stream of a project and close the one before it."""
+    """Open the stream of a project, "" for all of them, and close the one before it."""
 
     project: str
     stream: int
@@ -257,17 +300,6 @@ class Move(Value):
     revision: int
 
 
-class Create(Value):
-    project: str
-    title: str
-    status: str
-
-
-class AddComment(Value):
-    ticket: str
-    body: str
-
-
 class FollowDashboard(Value):
     """Open the stream of the dashboard; 0 closes it."""
 
@@ -283,7 +315,12 @@ class LoadDetail(Value):
 
 
 class LoadThread(Value):
+    """The end of a conversation; the page before the message with the number `before`; or all that
+    follows the one with the number `after`."""
+
     session: str
+    before: int = 0
+    after: int | None = None
 
 
 class LoadMessage(Value):
@@ -303,6 +340,14 @@ class FollowDeltas(Value):
 
 class Copy(Value):
     text: str
+
+
+class Notify(Value):
+    """Ring, and tell the terminal a sentence, as far as each is wanted. text: clean."""
+
+    text: str
+    bell: bool = True
+    notify: bool = True
 
 
 class Redraw(Value):
@@ -327,20 +372,26 @@ NetworkEffect = (
     Follow
     | Ask
     | LoadAgents
+    | LoadAsked
     | LoadLog
     | LoadDiff
     | FollowDashboard
     | RetryDashboard
+    | LoadOverview
     | Retry
     | LoadBoard
     | LoadProjects
     | Move
     | Create
     | AddComment
+    | Alter
+    | Delete
     | LoadDetail
     | LoadThread
     | LoadMessage
     | FollowDeltas
+    | Keep
+    | Forget
 )
-TerminalEffect = Copy | Redraw | UseMouse | Suspend | Quit
+TerminalEffect = EditText | Discard | Copy | Notify | Redraw | UseMouse | Suspend | Quit
 Effect = NetworkEffect | TerminalEffect

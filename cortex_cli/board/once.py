@@ -9,7 +9,8 @@ from typing import Any, TextIO
 
 from cortex_cli.board import cards, dashboard_lines, layout
 from cortex_cli.board.canvas import Canvas, Row
-from cortex_cli.board.model import Connection, Model
+from cortex_cli.board.merged import Merged, fold
+from cortex_cli.board.model import Connection, Everything, Model
 from cortex_cli.board.selection import settle
 from cortex_cli.board.view import view
 from cortex_cli.board.wire import Board
@@ -38,6 +39,27 @@ def print_board(
         out.write(json.dumps({"version": JSON_VERSION, "board": body}, ensure_ascii=True) + "\n")
         return
     out.write(picture(Board.read(body), width or out_width(out), ascii_only))
+
+
+def print_everything(
+    client: CortexClient,
+    *,
+    as_json: bool = False,
+    width: int | None = None,
+    out: TextIO | None = None,
+    ascii_only: bool = False,
+) -> None:
+    """Print the boards of all projects as one; as JSON each for itself. Raises the SDK's errors."""
+    out = out or sys.stdout
+    keys = [str(item["key"]) for item in client.paginate("/api/projects")]
+    bodies = [client.get(url_path("api", "projects", key, "board")) for key in keys]
+    if as_json:
+        shown = {"version": JSON_VERSION, "boards": bodies}
+        out.write(json.dumps(shown, ensure_ascii=True) + "\n")
+        return
+    boards = [Board.read(body) for body in bodies]
+    merged = Merged.of_parts({fold(board.project.key): board for board in boards})
+    out.write(picture(merged, width or out_width(out), ascii_only))
 
 
 def print_dashboard(
@@ -70,7 +92,7 @@ def overview(body: dict[str, Any], width: int, now: float, ascii_only: bool = Fa
 def out_width(out: TextIO) -> int:
     """The width to print for."""
     try:
-        return max(1, os.get_terminal_size(out.fileno()).columns)
+        return os.get_terminal_size(out.fileno()).columns or DEFAULT_WIDTH  # 0: it does not know
     except (OSError, ValueError):
         return DEFAULT_WIDTH
 
@@ -80,6 +102,8 @@ def picture(board: Board, width: int, ascii_only: bool = False) -> str:
     model = Model(
         project=board.project.key, width=width, ascii_only=ascii_only, connection=Connection("live")
     )
+    if isinstance(board, Merged):
+        model = replace(model, everything=Everything())
     model = settle(model, replace(model, board=board))
     model = replace(model, selected=None, focus="")
     if width >= layout.WHOLE_WIDTH and width >= layout.NARROWEST_WHOLE * len(model.columns):
@@ -90,9 +114,9 @@ def picture(board: Board, width: int, ascii_only: bool = False) -> str:
 def _side_by_side(model: Model) -> str:
     model = replace(model, height=200)
     tallest = 1
-    for pane in layout.panes(model):
-        cells = layout.text_cells(model, pane)
-        tickets = model.columns[pane.index].tickets
+    for box in layout.boxes(model):
+        cells = layout.text_cells(model, box)
+        tickets = model.columns[box.index].tickets
         tallest = max(tallest, sum(cards.height(model, ticket, cells) for ticket in tickets))
     model = replace(model, height=max(layout.LIST_HEIGHT, tallest + 4))
     rows = view(model, model.width, model.height)[1:-1]  # without the connection and the keys

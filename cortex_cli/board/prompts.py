@@ -2,25 +2,24 @@
 
 from dataclasses import replace
 
-from cortex_cli.board import layout, moves
-from cortex_cli.board.messages import (
-    AddComment,
-    Create,
-    Effect,
-    LoadProjects,
-    ProjectsLoaded,
-    Refused,
-)
+from cortex_cli.board import keymap, layout, moves
+from cortex_cli.board.changes import Refused
+from cortex_cli.board.messages import LoadProjects, ProjectsLoaded
 from cortex_cli.board.model import Menu, Model, Prompt
 from cortex_cli.board.moves import Step
 
 MAX_INPUT = 10_000
+MAX_DRAFTS = 100
 
 
 # --- opening
 
 
 def new_ticket(model: Model) -> Step:
+    if model.everything:
+        from cortex_cli.board import everything  # one board can do without
+
+        return everything.new_ticket(model)
     shown = model.shown
     title = shown.column.title if shown else ""
     return open_line(model, "title", f"New ticket in {title}", model.focus), ()
@@ -54,9 +53,14 @@ def draft_name(kind: str, target: str) -> str:
 
 
 def move_menu(model: Model) -> Step:
+    if model.marked and not model.detail:
+        return _move_all(model), ()
     if model.ticket is None:
         return model, ()
-    items = tuple((shown.column.name, shown.column.title) for shown in model.columns)
+    shown = [shown.column for shown in model.columns]
+    if model.everything and model.board:  # columns of other projects are no place for it
+        shown = [*model.board.of(model.ticket.key).project.columns]
+    items = tuple((column.name, column.title) for column in shown)
     at = next(
         (i for i, (name, _) in enumerate(items) if name == model.ticket.status),
         layout.focus_index(model),
@@ -65,12 +69,26 @@ def move_menu(model: Model) -> Step:
     return replace(model, overlay=menu), ()
 
 
+def _move_all(model: Model) -> Model:
+    items = tuple((shown.column.name, shown.column.title) for shown in model.columns)
+    title = f"Move {len(model.marked)} cards to"
+    at, ids = layout.focus_index(model), " ".join(sorted(model.marked))
+    return replace(model, overlay=Menu("move", title, items, at, target=ids))
+
+
 def project_menu(model: Model) -> Step:
-    menu = Menu(
-        "project", "Projects", tuple((key, f"{key}  {name}") for key, name in model.projects)
-    )
+    items = tuple((key, _described(model, key, name)) for key, name in model.projects)
+    menu = Menu("project", "Projects", items)
     at = next((i for i, (key, _) in enumerate(menu.items) if key == model.project), 0)
     return replace(model, overlay=replace(menu, index=at)), (LoadProjects(),)
+
+
+def _described(model: Model, key: str, name: str) -> str:
+    if model.everything:
+        from cortex_cli.board import everything
+
+        return everything.described(model, key)
+    return f"{key}  {name}"
 
 
 def projects_loaded(model: Model, answer: ProjectsLoaded) -> Step:
@@ -91,7 +109,7 @@ def projects_failed(model: Model, why: str) -> Model:
     menu = model.overlay
     if isinstance(menu, Menu) and menu.kind == "project" and not menu.items:
         model = replace(model, overlay=None)
-    if model.project or model.dashboard:
+    if model.project or model.dashboard or model.everything:
         return moves.toast(model, why, bad=True)
     return replace(model, gone=why)
 
@@ -113,6 +131,10 @@ def edited(model: Model, prompt: Prompt, text: str, cursor: int) -> Model:
     model = replace(
         model, overlay=replace(prompt, text=text, cursor=min(max(0, cursor), len(text)))
     )
+    if prompt.kind == "search":
+        from cortex_cli.board import search
+
+        return search.typed(model, text)
     return replace(model, filter=text) if prompt.kind == "filter" else model
 
 
@@ -154,13 +176,18 @@ def submit(model: Model) -> Step:
     text = prompt.text.strip()
     if prompt.kind == "filter":
         return replace(model, filter=text), ()
+    if prompt.kind == "search":
+        from cortex_cli.board import search
+
+        return search.submitted(model)
     model = undrafted(model, prompt)
     if not text:
         return model, ()
-    effect: Effect = AddComment(prompt.target, text)
+    from cortex_cli.board import echoes
+
     if prompt.kind == "title":
-        effect = Create(model.project, text, prompt.target)
-    return model, (effect,)
+        return echoes.create(model, prompt.project or model.project, text, prompt.target)
+    return echoes.comment(model, prompt.target, text)
 
 
 def abandon(model: Model) -> Step:
@@ -169,20 +196,32 @@ def abandon(model: Model) -> Step:
     model = replace(model, overlay=None)
     if isinstance(prompt, Prompt) and prompt.kind == "filter":
         return replace(model, filter=prompt.before), ()
+    if isinstance(prompt, Prompt) and prompt.kind == "search":
+        from cortex_cli.board import search
+
+        return search.abandoned(model), ()
     if isinstance(prompt, Prompt):
-        name = draft_name(prompt.kind, prompt.target)
-        return replace(model, drafts={**model.drafts, name: prompt.text}), ()
+        return drafted(model, draft_name(prompt.kind, prompt.target), prompt.text), ()
     return model, ()
 
 
 def refused(model: Model, answer: Refused) -> Step:
     """What was typed is not lost: the prompt opens with it the next time."""
-    key, what = {
-        "title": ("n", "The ticket was not created"),
-        "comment": ("c", "The comment was not added"),
+    action, what = {
+        "title": ("new", "The ticket was not created"),
+        "comment": ("comment", "The comment was not added"),
     }[answer.prompt]
-    model = replace(model, drafts={**model.drafts, answer.prompt: answer.draft})
+    key = keymap.key_of(model, action)
+    model = drafted(model, answer.prompt, answer.draft)
     return moves.toast(model, f"{what}: {answer.why} {key} brings your text back.", bad=True), ()
+
+
+def drafted(model: Model, name: str, text: str) -> Model:
+    """Keep a text for the next time; of very many the oldest goes."""
+    drafts = {key: kept for key, kept in model.drafts.items() if key != name}
+    if text:
+        drafts[name] = text
+    return replace(model, drafts=dict([*drafts.items()][-MAX_DRAFTS:]))
 
 
 def undrafted(model: Model, prompt: Prompt) -> Model:

@@ -41,9 +41,14 @@ _GLYPHS = {
     "●": "*", "◌": ".", "○": "o", "◆": "!", "◇": "?", "✗": "x", "✓": "+", "▸": ">", "›": ">",
     "‹": "<", "…": "~", "·": "-", "│": "|", "─": "-", "╭": "+", "╮": "+", "╰": "+", "╯": "+",
     "└": "`", "↑": "^", "⇑": "^", "→": "-", "↓": "v", "←": "<", "█": "#", "▌": "|", "—": "-",
-    "–": "-", "’": "'", "‘": "'", "“": '"', "”": '"', REPLACEMENT: "?",
+    "–": "-", "’": "'", "‘": "'", "“": '"', "”": '"', "◉": "@", REPLACEMENT: "?",
+    "☐": "_", "☑": "x", "┼": "+",
 }  # fmt: skip
 _ASCII = str.maketrans(_GLYPHS)
+
+# What needs no second look: it is clean as it is, and each of its characters has one cell. Most
+# texts are only this, and looking at each character takes a hundred times as long.
+_PLAIN = re.compile(f"[ -~\u00a1-\u00ac\u00ae-\u024f{''.join(_GLYPHS)}]*")
 
 _LINE_BREAK = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]")
 _TOKEN = re.compile(r" +|[^ ]+")
@@ -77,7 +82,7 @@ def _shown(char: str) -> str:
 
 def clean(text: str) -> str:
     """One line that cannot steer a terminal: breaks become spaces, the invisible goes."""
-    if text.isascii() and text.isprintable():
+    if _PLAIN.fullmatch(text):
         return text
     out: list[str] = []
     marks = 0
@@ -118,19 +123,19 @@ def cell_width(char: str) -> int:
     return max(0, wcwidth(char))
 
 
+def is_narrow(text: str) -> bool:
+    """Whether clean text is known to have one cell for each of its characters."""
+    return text.isascii() or _PLAIN.fullmatch(text) is not None
+
+
 def width(text: str) -> int:
     """Cells of clean text."""
-    return len(text) if text.isascii() else _width(text)
-
-
-@lru_cache(maxsize=4096)
-def _width(text: str) -> int:
-    return sum(map(cell_width, text))
+    return len(text) if is_narrow(text) else sum(map(cell_width, text))
 
 
 def take(text: str, cells: int) -> str:
     """The longest beginning of clean text that fits into `cells`."""
-    if text.isascii():
+    if is_narrow(text):
         return text[: max(0, cells)]
     used = 0
     for index, char in enumerate(text):
@@ -167,6 +172,8 @@ def wrap(text: str, cells: int) -> list[str]:
 def _wrap_line(line: str, cells: int) -> list[str]:
     if width(line) <= cells:
         return [line]
+    if is_narrow(line):
+        return _wrap_narrow(line, cells)
     lines: list[str] = []
     current, used = "", 0
     for word in _TOKEN.findall(line):
@@ -190,6 +197,28 @@ def _wrap_line(line: str, cells: int) -> list[str]:
     return lines
 
 
+def _wrap_narrow(line: str, cells: int) -> list[str]:
+    """The same by slices: what an agent says can be long, and is wrapped again with each word."""
+    lines: list[str] = []
+    at = 0
+    while len(line) - at > cells:
+        end = at + cells
+        piece = line[at:end]
+        if line[end] != " ":
+            space = piece.rfind(" ")
+            if not piece[: space + 1].strip(" "):
+                lines.append(piece)  # one word, or the indentation before it
+                at = end
+                continue
+            piece, end = piece[:space], at + space
+        lines.append(piece.rstrip(" "))
+        at = end
+        while line[at : at + 1] == " ":
+            at += 1
+    rest = line[at:].rstrip(" ")
+    return [*lines, rest] if rest or not lines else lines
+
+
 @lru_cache(maxsize=4096)
 def to_ascii(text: str) -> str:
     """Clean text in ASCII, of the same width: accents go, what has no likeness becomes `?`."""
@@ -207,12 +236,15 @@ def to_ascii(text: str) -> str:
     return "".join(out)
 
 
+AGE_UNITS = ((60, 1), (3600, 60), (86_400, 3600))  # below so many seconds it counts in these
+
+
 def age(seconds: float) -> str:
     """How long ago, in one unit: "now", "12 s", "2 min", "3 h", "5 d"."""
     whole = int(max(0.0, seconds))
     if whole < 1:
         return "now"
-    for limit, unit, name in ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h")):
+    for (limit, unit), name in zip(AGE_UNITS, ("s", "min", "h"), strict=True):
         if whole < limit:
             return f"{whole // unit} {name}"
     return f"{whole // 86_400} d"

@@ -11,6 +11,7 @@ from cortex_cli.board.messages import Grown
 from cortex_cli.board.model import Thread
 from cortex_cli.board.wire import Message, Part
 
+MOST_MESSAGES = 1_000  # that are kept of a conversation whose end is followed
 HELD_DELTAS = 10_000  # a bound: what is dropped here is found again as a hole
 
 
@@ -19,6 +20,8 @@ def put(thread: Thread, message: Message) -> Thread:
     known = _find(thread, message.id)
     if known is not None:
         message = merge(known, message)
+    elif thread.messages and message.number < thread.messages[0].number:
+        return thread  # of a page that is not here yet
     others = [other for other in thread.messages if other.id != message.id]
     messages = tuple(sorted([*others, message], key=lambda m: (m.number, m.id)))
     waiting = thread.held.get(message.id, ())
@@ -29,14 +32,26 @@ def put(thread: Thread, message: Message) -> Thread:
     return thread
 
 
+def trimmed(thread: Thread) -> Thread:
+    """Without the oldest of very many messages, which are fetched again by scrolling to them."""
+    if len(thread.messages) < 2 * MOST_MESSAGES:
+        return thread
+    return replace(thread, messages=thread.messages[-MOST_MESSAGES:], older=False)
+
+
 def load(thread: Thread, messages: tuple[Message, ...]) -> Thread:
-    """Put all messages of a session into its thread at once."""
-    merged = {message.id: message for message in thread.messages}
+    """Put messages of a session into its thread at once: a page, or all that there are.
+
+    What is known is left where there is a hole between it and them.
+    """
+    known_to = thread.messages[-1].number if thread.messages else 0
+    apart = bool(messages and known_to and messages[0].number > known_to + 1)
+    merged = {} if apart else {message.id: message for message in thread.messages}
     for message in messages:
         known = merged.get(message.id)
         merged[message.id] = merge(known, message) if known else message
     ordered = tuple(sorted(merged.values(), key=lambda m: (m.number, m.id)))
-    return replace(thread, messages=ordered, loaded=True, failed="")
+    return replace(thread, messages=ordered, loaded=True, failed="", older=False)
 
 
 def merge(known: Message, message: Message) -> Message:
@@ -68,7 +83,10 @@ def grow(thread: Thread, delta: Grown) -> tuple[Thread, bool]:
         return replace(thread, held={**thread.held, delta.message: (delta,)}), True
     if grown is message:
         return thread, False
-    messages = tuple(grown if other.id == grown.id else other for other in thread.messages)
+    at = len(thread.messages) - 1
+    while thread.messages[at] is not message:
+        at -= 1
+    messages = (*thread.messages[:at], grown, *thread.messages[at + 1 :])
     return replace(thread, messages=messages), False
 
 
@@ -98,3 +116,10 @@ def _append(message: Message, delta: Grown) -> Message | None:
 def _find(thread: Thread, message_id: str) -> Message | None:
     # from the end: the message that grows is nearly always the last
     return next((m for m in reversed(thread.messages) if m.id == message_id), None)
+
+
+def running(message: Message) -> bool:
+    """Whether it tells of a tool that runs now."""
+    return message.status == "streaming" and any(
+        part.type == "tool" and part.status == "streaming" for part in message.parts
+    )

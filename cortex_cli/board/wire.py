@@ -1,6 +1,6 @@
 """The objects of the wire, as far as the board shows them, read from JSON as `reading` does it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -192,7 +192,6 @@ class Session(Value):
     tool: str | None
     work: str | None
     outcome: str | None
-    started_by: str
     attempt: str | None
     stale: bool  # it says that it works, and has said nothing for long
     revision: int
@@ -212,13 +211,17 @@ class Session(Value):
             optional(data, "tool"),
             optional(data, "work"),
             optional(data, "outcome"),
-            actor(data, "started_by"),
             optional(data, "attempt"),
             data.get("stale") is True,
             whole(data, "revision"),
             text(data, "created_at"),
             text(data, "updated_at"),
         )
+
+    @property
+    def waits_by_hand(self) -> bool:
+        """It waits for a person where it was started: no attempt holds it, which would say so."""
+        return self.status == "awaiting_input" and not self.attempt
 
     @property
     def urgency(self) -> int:
@@ -233,7 +236,7 @@ class Part:
     type: str
     text: str
     tool: str | None
-    input: str  # JSON text; empty when there is none
+    input: str  # the only text that was given, else all of it as JSON; "" for nothing
     status: str
 
     @staticmethod
@@ -258,6 +261,7 @@ class Message:
     status: str
     number: int
     revision: int
+    updated_at: str = ""
 
     @staticmethod
     def read(data: Any) -> "Message":
@@ -269,12 +273,17 @@ class Message:
             text(data, "status"),
             whole(data, "number"),
             whole(data, "revision"),
+            text(data, "updated_at"),
         )
 
 
 def _json_text(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, Mapping) and len(value) == 1:
+        [only] = value.values()
+        if isinstance(only, str):
+            return only
     import json
 
     return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
@@ -321,6 +330,29 @@ class Board:
             {permission.id: permission for permission in permissions if permission.open},
             {batch.id: batch for batch in each(data, "batches", Batch.read)},
         )
+
+    def of(self, key: str) -> "Board":
+        """The board that a ticket of this key is on, where there are several in one."""
+        return self
+
+    def within(self, key: str, change: Callable[["Board"], "Board"]) -> "Board":
+        """With a change to the board that a ticket of this key is on."""
+        return change(self)
+
+    @property
+    def boards(self) -> tuple["Board", ...]:
+        """Those that it is made of."""
+        return (self,)
+
+    @cached_property
+    def limits(self) -> Mapping[str, int | None]:
+        """How many tickets each column shall have at most."""
+        return {column.name: column.wip_limit for column in self.project.columns}
+
+    @cached_property
+    def memo(self) -> dict[str, Any]:
+        """Room for what others work out from it, for as long as it does not change."""
+        return {}
 
     @cached_property
     def columns(self) -> Mapping[str, tuple[Ticket, ...]]:

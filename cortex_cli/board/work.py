@@ -11,7 +11,6 @@ from cortex_cli.board.reading import (
     maybe,
     optional,
     text,
-    texts,
     whole,
 )
 from cortex_cli.board.value import Value
@@ -32,7 +31,7 @@ class Todo(Value):
 
 
 class Git(Value):
-    """ahead, behind: commits against the base. changed: files, committed or not."""
+    """ahead, behind: commits against the base. changed: files that are not committed."""
 
     branch: str
     head: str
@@ -84,7 +83,6 @@ class Attempt(Value):
     compare_url: str
     batch: str
     reason: str
-    started_by: str
     revision: int
     created_at: str
     updated_at: str
@@ -111,7 +109,6 @@ class Attempt(Value):
             text(data, "compare_url"),
             text(data, "batch"),
             text(data, "reason"),
-            actor(data, "started_by"),
             whole(data, "revision"),
             text(data, "created_at"),
             text(data, "updated_at"),
@@ -199,22 +196,29 @@ class Permission(Value):
     def open(self) -> bool:
         return self.state == "open"
 
+    @property
+    def about(self) -> str:
+        return about(self.title, self.detail)
+
+
+def about(title: str, detail: str) -> str:
+    """All of what is asked, the title first; what the detail repeats of it is said once."""
+    title, detail = title.strip(), detail.strip()
+    if " ".join(detail.split()).startswith(" ".join(title.split()).rstrip("…").rstrip()):
+        return detail
+    first, _, rest = detail.partition("\n")
+    return f"{title}\n{rest if title.endswith(first.strip()) else detail}".strip()
+
 
 class BatchTicket(Value):
     ticket: str
     status: str
-    attempt: str
-    error: str
-    files: tuple[str, ...]
 
     @staticmethod
     def read(data: Any) -> "BatchTicket":
         return BatchTicket(
             text(data, "ticket"),
             text(data, "status"),
-            text(data, "attempt"),
-            text(data, "error"),
-            texts(data, "files"),
         )
 
 
@@ -225,9 +229,6 @@ class Batch(Value):
     name: str
     status: str
     tickets: tuple[BatchTicket, ...]
-    reason: str
-    pr_url: str
-    compare_url: str
 
     @staticmethod
     def read(data: Any) -> "Batch":
@@ -236,9 +237,6 @@ class Batch(Value):
             text(data, "name"),
             text(data, "status"),
             each(data, "tickets", BatchTicket.read),
-            text(data, "reason"),
-            text(data, "pr_url"),
-            text(data, "compare_url"),
         )
 
     @property

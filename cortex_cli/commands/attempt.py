@@ -110,7 +110,7 @@ def show(app: App, attempt: str | None, as_json: bool) -> None:
     times = {"created_at": "asked for", "started_at": "started", "ended_at": "ended"}
     print_fields(
         {name: found[name] for name in shown}
-        | {"changed files": git.get("changed"), "commits ahead": git.get("ahead")}
+        | {"not committed": git.get("changed"), "commits ahead": git.get("ahead")}
         | {"pull request": pr.get("url"), "its state": pr.get("state")}
         | {label: past(found[name]) for name, label in times.items() if found[name]}
         | {"by": found["started_by"]["name"]}
@@ -273,7 +273,8 @@ def say_text(
     if found["session"] is None:
         raise click.ClickException(f"Attempt {name_of(found)} has no conversation yet.")
     answer = app.client.post(api("sessions", found["session"], "prompt"), {"text": said})
-    finish(answer, as_json, f"Sent to {found['agent']} on {found['ticket']}.")
+    sent = f"Sent to the runner of {found['agent']} on {found['ticket']}"
+    finish(answer, as_json, f"{sent}; the attempt's log says if the agent does not take it.")
 
 
 def the_attempt(app: App, named: str | None, *, at_work: bool = False) -> dict[str, Any]:

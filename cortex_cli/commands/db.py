@@ -73,7 +73,10 @@ def check(**_given: Any) -> None:
 
 @command.command()
 def epoch(**_given: Any) -> None:
-    """Print the epoch: it changes when clients must forget what they have seen."""
+    """Print the epoch of the database.
+
+    It changes when clients must forget what they have seen.
+    """
 
 
 @command.command()

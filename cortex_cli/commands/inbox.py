@@ -20,7 +20,8 @@ _ENDED_BADLY = ("failed", "lost")
 
 @dataclass(frozen=True)
 class Item:
-    """kind: permission, question, review, failed or lost · thing: the API's object."""
+    """kind: permission, question, turn, review, failed or lost · thing: the API's object, which of
+    a turn is the attempt."""
 
     kind: str
     ticket: str
@@ -36,7 +37,7 @@ class Item:
               help="The project.")  # fmt: skip
 @click.pass_context
 def command(ctx: click.Context, everywhere: bool, as_json: bool, key: str | None) -> None:
-    """List what waits for a person: questions, reviews, failures.
+    """List what waits for a person: questions, turns, reviews, failures.
 
     Without a command it lists them: those of the project, or of all where none is named and
     there are several.
@@ -72,16 +73,20 @@ def answer(
     """Answer one, or on a terminal all of them.
 
     ID is one's id, or its ticket when nothing else waits there. CHOICE is the name or the number
-    of an option: approve, changes or dismiss for a review, retry or leave for a failure.
+    of an option: approve, changes or dismiss for a review, retry or leave for a failure. An agent
+    whose turn is over hears whatever words there are.
     """
     items = list(waiting(app, None if everywhere or item_id else _project(app)))
     if item_id is None:
         _ask_for_each(app, items)
         return
     item = _the_item(items, item_id)
+    if item.kind == "turn" and choices and text is None:
+        choices, text = (), " ".join(choices)
     if not choices and text is None:
         if not sys.stdin.isatty():
-            raise click.UsageError(f"Say what to answer: {', '.join(_offered(item))}.")
+            offered = ", ".join(_offered(item)) or "your words, after -m"
+            raise click.UsageError(f"Say what to answer: {offered}.")
         _ask(app, item)
         return
     answered = _send(app, item, [_choice(item, said) for said in choices], text)
@@ -93,10 +98,24 @@ def waiting(app: App, project: str | None) -> Iterator[Item]:
     scope = given(project=project)
     for asked in app.client.paginate(api("permissions"), {**scope, "state": "open"}):
         yield Item(asked["kind"], asked["ticket"], asked["created_at"], asked["title"], asked)
+    yield from _turns(app, scope)
     for review in app.client.paginate(api("reviews"), {**scope, "state": "requested"}):
         words = review["summary"].partition("\n")[0]
         yield Item("review", review["ticket"], review["created_at"], words, review)
     yield from _ended_badly(app, scope)
+
+
+def _turns(app: App, scope: dict[str, Any]) -> Iterator[Item]:
+    """Yield each attempt that asks nothing and goes on when something is said to its agent."""
+    for attempt in app.client.paginate(api("attempts"), {**scope, "status": "waiting"}):
+        if attempt["session"] is None:
+            continue
+        session = app.client.get(api("sessions", attempt["session"]))
+        asked = {"ticket": attempt["ticket"], "state": "open"}
+        open_ones = app.client.paginate(api("permissions"), asked)
+        if session["status"] == "idle" and all(p["attempt"] != attempt["id"] for p in open_ones):
+            words = f"{attempt['agent']} waits for what you say next"
+            yield Item("turn", attempt["ticket"], attempt["updated_at"], words, attempt)
 
 
 def _ended_badly(app: App, scope: dict[str, Any]) -> Iterator[Item]:
@@ -165,9 +184,8 @@ def _ask(app: App, item: Item) -> None:
     """Show one, ask until it can be read, and send the answer; an empty one leaves it."""
     thing = item.thing
     click.echo(click.style(f"{item.ticket}  {item.kind}: {clean(item.words)}", bold=True))
-    detail = thing.get("detail") or thing.get("summary")
-    if detail and detail != item.words:
-        click.echo(clean_lines(detail))
+    for line in _more(item):
+        click.echo(clean_lines(line))
     if item.kind == "review" and thing["branch"]:
         click.echo(f"  branch {clean(thing['branch'])}")
     offered = _offered(item)
@@ -184,9 +202,24 @@ def _ask(app: App, item: Item) -> None:
         return
 
 
+def _more(item: Item) -> list[str]:
+    """What is asked beyond the words of its line, each once."""
+    thing = item.thing
+    if item.kind in ("permission", "question"):
+        from cortex_cli.board.work import about
+
+        said = about(thing["title"], thing.get("detail") or "")
+        more = said.removeprefix(item.words).lstrip("\n")
+    else:
+        more = str(thing.get("summary") or "").removeprefix(item.words).strip("\n")
+    return [more] if more.strip() else []
+
+
 def _hint(item: Item) -> str:
     if item.kind == "review":
         how = "number, and a note if you like"
+    elif item.kind == "turn":
+        how = "your words"
     elif item.thing.get("free_text"):
         how = "number, or your words" if _offered(item) else "your words"
     else:
@@ -196,6 +229,8 @@ def _hint(item: Item) -> str:
 
 def _read(item: Item, said: str) -> tuple[list[str], str | None]:
     """Return the choices and the text that somebody typed. Raises UsageError."""
+    if item.kind == "turn":
+        return [], said
     if item.kind == "review":
         first, _, note = said.partition(" ")
         return [_choice(item, first)], note.strip() or None
@@ -213,6 +248,8 @@ def _offered(item: Item) -> dict[str, str]:
     """The answers by name, with what they are called."""
     if item.kind in _ENDED_BADLY:
         return {"retry": "retry", "leave": "leave"}
+    if item.kind == "turn":
+        return {}
     if item.kind == "review":
         return {name: name for name in ("approve", "changes", "dismiss")}
     return {option["id"]: option["label"] for option in item.thing["options"]}
@@ -246,6 +283,9 @@ def _send(app: App, item: Item, choices: list[str], text: str | None) -> dict[st
         if choices == ["retry"]:
             return dict(app.client.post(api("attempts", thing["id"], "retry")))
         return thing
+    if item.kind == "turn":
+        path = api("sessions", thing["session"], "prompt")
+        return dict(app.client.post(path, {"text": text or ""}))
     path = api("permissions", thing["id"], "reply")
     return dict(app.client.post(path, {"choices": choices, **given(text=text)}))
 

@@ -57,6 +57,18 @@ def set_values(
     finish(settings, as_json, f"Set {', '.join(values)}.")
 
 
+@command.command("list")
+@_GLOBAL
+@json_option
+@click.pass_context
+def list_values(ctx: click.Context, everywhere: bool, as_json: bool) -> None:
+    """Print all settings."""
+    ctx.invoke(get, name=None, everywhere=everywhere, as_json=as_json)
+
+
+command.add_command(get, "show")
+
+
 def _path(app: App, everywhere: bool) -> str:
     return api("settings") if everywhere else api("projects", app.project(), "settings")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cortex_cli import completion, editor, tickets_file
+from cortex_cli import completion, editor, ticket_draft, tickets_file
 from cortex_cli.context import App, api
 from cortex_cli.failures import Failed
 from cortex_cli.options import (
@@ -179,14 +179,14 @@ def create(
 
 def _written(app: App, fields: dict[str, Any]) -> tuple[editor.Draft, dict[str, Any]]:
     """Let the user write the ticket. Raises Failed when nothing was written."""
-    start = tickets_file.render_draft({"type": "work", "priority": "none", **fields})
+    start = ticket_draft.begin({**ticket_draft.NEW, **fields})
     draft = editor.draft(start, "new", app.environ)
     content = draft.edit(app.environ)
     if content == start:
         draft.discard()
         raise Failed("Nothing was written: no ticket was made.")
     try:
-        written = tickets_file.parse(content.encode(), "").fields
+        written = ticket_draft.written(content)
     except tickets_file.BadTicketFile as error:
         raise Failed(f"{error}; {draft.kept()}") from None
     return draft, {**fields, **written}

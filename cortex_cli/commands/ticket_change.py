@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cortex_cli import completion, editor, sdk, tickets_file
+from cortex_cli import completion, editor, sdk, ticket_draft, tickets_file
 from cortex_cli.context import App, api
 from cortex_cli.failures import Failed
 from cortex_cli.options import (
@@ -76,13 +76,11 @@ def edit(
 def _edit_in_editor(app: App, ref: str, revision: int | None) -> dict[str, Any] | None:
     """Return the changed ticket; None when nothing was changed."""
     before = app.client.get(api("tickets", ref))
-    shown = {name: _safe(value) for name, value in before.items()}
-    start = tickets_file.render_draft(shown)
+    start = ticket_draft.begin(before)
     draft = editor.draft(start, before["key"], app.environ)
     content = draft.edit(app.environ)
     try:
-        # Only what differs is sent, so that what could not be shown is not lost.
-        fields = _differences(start, content)
+        fields = ticket_draft.differences(start, content)
     except tickets_file.BadTicketFile as error:
         raise Failed(f"{error}; {draft.kept()}") from None
     if not fields:
@@ -97,18 +95,6 @@ def _edit_in_editor(app: App, ref: str, revision: int | None) -> dict[str, Any] 
         raise
     draft.discard()
     return dict(changed)
-
-
-def _differences(start: str, content: str) -> dict[str, Any]:
-    before = tickets_file.parse(start.encode(), "").fields
-    after = tickets_file.parse(content.encode(), "").fields
-    return {name: value for name, value in after.items() if before.get(name) != value}
-
-
-def _safe(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_safe(item) for item in value]
-    return editor.safe_to_edit(value) if isinstance(value, str) else value
 
 
 @click.command("move", cls=Command)
@@ -128,7 +114,10 @@ def _safe(value: Any) -> Any:
 def move(
     app: App, words: tuple[str, ...], position: int | None, revision: int | None, as_json: bool
 ) -> None:  # fmt: skip
-    """Move a ticket to a column; or several of a project, all of them or none."""
+    """Move one ticket or several to a column.
+
+    Several are of one project, and all of them are moved or none.
+    """
     if len(words) == 1 and not app.ticket_is_set:
         raise click.UsageError("Name a ticket and a column: cortex ticket move CTX-1 review")
     if len(words) > 2:

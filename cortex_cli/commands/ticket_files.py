@@ -145,11 +145,11 @@ def _print_result(result: dict[str, Any], as_json: bool) -> None:
 )  # fmt: skip
 @click.pass_obj
 def export_files(app: App, keys: tuple[str, ...], directory: Path) -> None:
-    """Write tickets as Markdown files, {status}/{key}-{slug}.md, and print their paths.
+    """Write tickets as Markdown files, and print their paths.
 
-    Without a TICKET it writes all of the project's, archived ones too. Importing the files
-    again changes nothing; exporting again gives the same bytes. Left out: comments, sessions,
-    reviews, dependencies and the order of cards.
+    The paths are {status}/{key}-{slug}.md. Without a TICKET it writes all of the project's,
+    archived ones too. Importing the files again changes nothing; exporting again gives the same
+    bytes. Left out: comments, sessions, reviews, dependencies and the order of cards.
     """
     for ticket in _chosen(app, keys):
         try:

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from cortex_cli import local_server, sdk, tickets_tree
-from cortex_cli.commands import board
+from cortex_cli.commands import board, config
 from cortex_cli.context import App, api
 from cortex_cli.options import Command
 from cortex_cli.output import say
@@ -36,6 +36,7 @@ def command(app: App, demo: bool, keep: bool, detach: bool) -> None:
     """
     if keep and not demo:
         raise click.UsageError("--keep goes with --demo.")
+    config.checked(app)  # before a server runs for a board that cannot be shown
     url = app.server_url()
     started = not local_server.is_ready(url) and _start(app, url)
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()

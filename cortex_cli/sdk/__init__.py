@@ -11,43 +11,48 @@
                     case Event(): print(value.type, value.ticket)
                     case Lost(): print("lost:", value.error)
 
-Importing this is cheap: requests is imported with the first call.
+Importing this is cheap: each name is imported with its first use, requests with the first call.
 """
 
-from .client import CortexClient
-from .cursor import Cursor
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .discover import DEFAULT_URL, Endpoint, discover, server_url, token_path, url_path
-from .errors import (
-    BadAddress,
-    Conflict,
-    CortexError,
-    EventTooLarge,
-    Invalid,
-    NotAllowed,
-    NotFound,
-    NoToken,
-    Overloaded,
-    Problem,
-    Redirected,
-    Refused,
-    ServerFault,
-    StreamError,
-    Unreachable,
-)
-from .stream import EventStream
-from .values import (
-    Actor,
-    Connected,
-    Delta,
-    End,
-    Event,
-    Heartbeat,
-    Lost,
-    Overview,
-    Reset,
-    State,
-    Value,
-)
+
+if TYPE_CHECKING:
+    from .client import CortexClient
+    from .cursor import Cursor
+    from .errors import (
+        BadAddress,
+        Conflict,
+        CortexError,
+        EventTooLarge,
+        Invalid,
+        NotAllowed,
+        NotFound,
+        NoToken,
+        Overloaded,
+        Problem,
+        Redirected,
+        Refused,
+        ServerFault,
+        StreamError,
+        Unreachable,
+    )
+    from .stream import EventStream
+    from .values import (
+        Actor,
+        Connected,
+        Delta,
+        End,
+        Event,
+        Heartbeat,
+        Lost,
+        Overview,
+        Reset,
+        State,
+        Value,
+    )
 
 __all__ = [
     "DEFAULT_URL",
@@ -86,3 +91,26 @@ __all__ = [
     "token_path",
     "url_path",
 ]
+
+_HOMES = {
+    name: module
+    for module, names in {
+        "client": ("CortexClient",),
+        "cursor": ("Cursor",),
+        "stream": ("EventStream",),
+        "values": (
+            "Actor", "Connected", "Delta", "End", "Event", "Heartbeat", "Lost", "Overview",
+            "Reset", "State", "Value",
+        ),
+    }.items()
+    for name in names
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name with its first use: most commands need few of them."""
+    if name not in __all__:
+        raise AttributeError(f"{__name__} has no {name}")
+    found = getattr(import_module(f".{_HOMES.get(name, 'errors')}", __name__), name)
+    globals()[name] = found
+    return found

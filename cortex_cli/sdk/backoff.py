@@ -17,7 +17,8 @@ _SHORT_LIFE_S = 1.0
 
 
 class Backoff:
-    """Doubles from the server's `retry:` to 12 s, with full jitter; a greeting starts it over.
+    """Doubles from the server's `retry:` to 12 s, with full jitter; a stream that flows starts it
+    over.
 
     base_s: the server's `retry:`, 1.5 s until it is heard.
     retries: attempts in a row before it gives up; None for never, then it slows down to 30 s.
@@ -35,8 +36,8 @@ class Backoff:
         if retry_ms is not None:
             self.base_s = min(retry_ms / 1000, _LONGEST_BASE_S)
 
-    def greeted(self) -> None:
-        """Forget the failures: the server answers."""
+    def flows(self) -> None:
+        """Forget the failures: more than a greeting came, which some proxies pass on alone."""
         self._failures = 0
 
     def failed(self, error: CortexError) -> Lost:

@@ -19,7 +19,8 @@ from .stream import EventStream, Seams, Wait, wait_on
 if TYPE_CHECKING:
     import requests
 
-    from .transport import Call, Connection, Query, Reply
+    from .call import Call, Query, Reply
+    from .connection import Connection
 
 Params = Mapping[str, Any]
 
@@ -32,7 +33,8 @@ _PAUSE_S = 0.1
 class CortexClient:
     """A Cortex server and a token for it; every thread may use it.
 
-    timeout: seconds to connect, to wait for an answer, and after which no call is repeated.
+    timeout: seconds to connect, to wait for an answer or the first frame of a stream, and after
+        which no call is repeated.
     retries: tries of one call while the connection fails.
     clock, rand, wait: for tests.
     """
@@ -210,13 +212,14 @@ class CortexClient:
         }
 
         def connection() -> Connection:
-            from .transport import Connection
+            from .connection import Connection
 
             return Connection(self._ca_file)
 
         def call(cursor: str | None, silence_s: float) -> Call:
             resumed = {**fixed, "Last-Event-ID": cursor} if cursor else fixed
-            return self._call("GET", path, resumed, query, None, silence_s)
+            first_s = min(silence_s, self.timeout)
+            return self._call("GET", path, resumed, query, None, first_s)
 
         return Seams(connection, call, self._clock, self._wait, self._max_event_bytes)
 
@@ -229,7 +232,7 @@ class CortexClient:
         body: bytes | None,
         read_s: float,
     ) -> Call:
-        from .transport import Call
+        from .call import Call
 
         if not path.startswith("/"):
             raise ValueError("a path starts with /")

@@ -48,7 +48,7 @@ def value_of(frame: Frame, asked_end_s: float) -> Value:
             return State(frame.id or "", _number(body, "head") or 0, seq, body)
         case "heartbeat":
             head, seq = _number(body, "head"), _number(body, "seq")
-            return Heartbeat(frame.id, _text(body, "at"), head, seq)
+            return Heartbeat(frame.id, _text(body, "at"), head, seq, _numbers(body.get("seqs")))
         case "end":
             return _end(body, asked_end_s)
         case _:
@@ -78,6 +78,7 @@ def _hello(body: dict[str, Any]) -> Connected:
         heartbeat_s=float(heartbeat_s),
         resumed=body.get("resumed") is True,
         version=_text(body, "version"),
+        ticket=_text(body, "ticket") or None,
     )
 
 
@@ -128,6 +129,11 @@ def _object(text: str) -> dict[str, Any] | None:
 def _text(body: dict[str, Any], key: str) -> str:
     value = body.get(key)
     return value if isinstance(value, str) else ""
+
+
+def _numbers(found: Any) -> dict[str, int]:
+    items = found if isinstance(found, dict) else {}
+    return {key: number for key in items if (number := _number(items, key)) is not None}
 
 
 def _number(body: dict[str, Any], key: str) -> int | None:

@@ -58,7 +58,9 @@ def server_url(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def token_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return where the server puts the owner's token."""
+    """Return where a server with these settings puts the owner's token."""
+    if environ.get("CORTEX_DATA_DIR"):
+        return Path(environ["CORTEX_DATA_DIR"]) / "token"
     base = environ.get("XDG_DATA_HOME")
     if base:
         return Path(base) / "cortex" / "token"

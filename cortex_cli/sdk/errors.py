@@ -3,7 +3,7 @@
     CortexError                     exit code 1
     ├── Unreachable                 3  no connection, a timeout, a broken answer
     ├── NoToken                     4  no token found, or one that must not be used
-    ├── BadAddress                  1  the server's address cannot be used
+    ├── BadAddress                  2  the server's address cannot be used
     ├── Redirected                  1  the server pointed to another origin
     ├── Refused                     1  the server answered with a problem
     │   ├── NotAllowed              4  401, 403
@@ -46,13 +46,17 @@ class Unreachable(CortexError):
 
     idempotency_key: the key of a mutating call that may have taken effect; repeating the call
     with it is safe.
+    silent: something took the connection and then said nothing in time.
     """
 
     exit_code = 3
 
-    def __init__(self, message: str, idempotency_key: str | None = None) -> None:
+    def __init__(
+        self, message: str, idempotency_key: str | None = None, silent: bool = False
+    ) -> None:
         super().__init__(message)
         self.idempotency_key = idempotency_key
+        self.silent = silent
 
     @property
     def retryable(self) -> bool:
@@ -67,6 +71,8 @@ class NoToken(CortexError):
 
 class BadAddress(CortexError):
     """The server's address is not a usable http or https URL."""
+
+    exit_code = 2
 
 
 class Redirected(CortexError):

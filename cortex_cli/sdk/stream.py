@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from .backoff import Backoff
+from .call import Call, ConnectTimeout, unreachable
 from .cursor import Cursor
 from .decode import reason_of, value_of
 from .errors import CortexError, StreamError, refusal_from
@@ -17,7 +18,7 @@ from .sse import MAX_EVENT_BYTES, Decoder, Frame
 from .values import Connected, End, Event, Reset, State, Value
 
 if TYPE_CHECKING:
-    from .transport import Call, Connection
+    from .connection import Connection
 
 Wait = Callable[[threading.Event, float], object]
 
@@ -31,7 +32,7 @@ def wait_on(wake: threading.Event, seconds: float) -> object:
 class Seams:
     """What a stream takes from outside, so that tests bring their own.
 
-    call: makes the request that resumes after a cursor.
+    call: makes the request that resumes after a cursor; its `read_s` is for the first frame.
     """
 
     connection: Callable[[], Connection]
@@ -159,18 +160,26 @@ class EventStream:
 
         Raises CortexError for every other way in which it ends.
         """
-        connection = self._open()
+        call = self._seams.call(self.cursor, 3 * self._heartbeat_s)
+        connection = self._open(call)
         if connection is None:
             return None
         decoder = Decoder(self._seams.max_event_bytes)
+        # The greeting comes at once: its silence, or its bytes one by one, is noticed early.
+        due: float | None = self._seams.clock() + call.read_s
         try:
             while True:
+                if due is not None:
+                    connection.expect_within(max(due - self._seams.clock(), 0.001))
                 chunk = connection.read()
                 if self._closed:
                     return None
                 if not chunk:
                     raise StreamError("The server closed the stream without an `end`.", True)
                 for frame in decoder.feed(chunk):
+                    if due is not None:
+                        due = None
+                        connection.expect_within(3 * self._heartbeat_s)
                     self._backoff.hear(decoder.retry_ms)
                     end = yield from self._pass_on(frame, connection)
                     if end is not None or self._closed:
@@ -183,6 +192,8 @@ class EventStream:
             self._move(frame.id)
             return None
         value = value_of(frame, self._backoff.base_s)
+        if not isinstance(value, Connected | Reset):
+            self._backoff.flows()
         match value:
             case End():
                 return value
@@ -191,7 +202,8 @@ class EventStream:
             case Event():
                 value = self._with_gap(value)
             case Connected():
-                self._backoff.greeted()
+                if value.ticket is not None:
+                    self._whole_project = None  # what is missing in between is not for us
                 connection.expect_within(3 * value.heartbeat_s)
         yield value
         self._handled(value, frame.id)
@@ -235,11 +247,12 @@ class EventStream:
         missing = event.seq - self._seq - 1
         return replace(event, gap=missing) if missing > 0 else event
 
-    def _open(self) -> Connection | None:
+    def _open(self, call: Call) -> Connection | None:
         """Return a connection that streams; None when closed meanwhile.
 
-        Name resolution and connecting cannot be interrupted, so a thread of their own does them:
-        `close` then abandons it, and it releases what it gets.
+        Name resolution cannot be interrupted, and what comes drop by drop is never late, so a
+        thread of its own does it: it is abandoned when it takes too long or at `close`, and
+        releases what it gets.
         """
         connection, outcome = self._seams.connection(), _Outcome()
         with self._lock:
@@ -247,19 +260,22 @@ class EventStream:
                 return None
             self._wake.clear()
             self._connection = connection
-        call = self._seams.call(self.cursor, 3 * self._heartbeat_s)
 
         def work() -> None:
             try:
                 connection.open(call)
             except BaseException as error:  # raised again by the thread that waits for this one
                 outcome.error = error
-            self._wake.set()
+            with self._lock:
+                if self._connection is connection:  # else nobody waits for it any more
+                    self._wake.set()
 
         threading.Thread(target=work, name="cortex-connect", daemon=True).start()
-        self._wake.wait()
+        in_time = self._wake.wait(call.connect_s + call.read_s)
         if self._closed:
             return None
+        if not in_time:
+            raise unreachable(call, TimeoutError() if connection.reached else ConnectTimeout())
         if outcome.error is not None:
             raise outcome.error
         _check(connection)

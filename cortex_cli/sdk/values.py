@@ -5,7 +5,7 @@ Texts in them come from people and agents: sanitise them before they reach a ter
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from .errors import CortexError
@@ -13,7 +13,10 @@ from .errors import CortexError
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The server greeted; `resumed` says that the stream goes on after our cursor."""
+    """The server greeted; `resumed` says that the stream goes on after our cursor.
+
+    ticket: the only one that the stream tells of, asked for or by the token; None for no limit.
+    """
 
     epoch: str
     head: int
@@ -23,6 +26,7 @@ class Connected:
     heartbeat_s: float
     resumed: bool
     version: str
+    ticket: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +108,16 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The stream lives; everything up to `id` was considered."""
+    """The stream lives; everything up to `id` was considered.
+
+    seqs: on a stream of all projects, the seq of each there, by key.
+    """
 
     id: str | None
     at: str
     head: int | None
     seq: int | None
+    seqs: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

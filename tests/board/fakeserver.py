@@ -23,7 +23,10 @@ class FakeServer:
         self.log: list[tuple[int, bytes]] = []
         self.requests: list[tuple[str, str, Any]] = []
         self.refuse_moves: dict[str, Any] | None = None
+        self.answers = threading.Event()  # changes are answered while it is set
+        self.answers.set()
         self.projects = [self.board["project"]]
+        self.overview: dict[str, Any] = {"projects": []}
         self.comments: list[dict[str, Any]] = []
         self.messages: list[dict[str, Any]] = []
         self.streams: dict[queue.SimpleQueue[bytes | None], str] = {}
@@ -110,6 +113,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream()
         elif path == "/api/projects/CTX/board":
             self._answer(state.board)
+        elif path == "/api/dashboard":
+            self._answer(state.overview)
         elif path == "/api/projects":
             self._answer({"items": state.projects, "next_cursor": None})
         elif path.endswith("/comments"):
@@ -134,6 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         state = self.server_state
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         state.requests.append(("POST", self.path, body))
+        state.answers.wait(20)
         if self.path.endswith("/move"):
             if state.refuse_moves:
                 self._answer(state.refuse_moves, 409, "application/problem+json")

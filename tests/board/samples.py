@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cortex_cli.board import document
 from cortex_cli.board.apply import Change
 from cortex_cli.board.messages import Connected, Effect, Incoming, Key, Snapshot
 from cortex_cli.board.model import Model
@@ -178,6 +179,14 @@ def feed(model: Model, *messages: Incoming) -> tuple[Model, list[Effect]]:
 
 def press(model: Model, *names: str) -> tuple[Model, list[Effect]]:
     return feed(model, *(Key(name) for name in names))
+
+
+def tab_lines(model: Model) -> list[str]:
+    """The open tab of the open ticket as text, all of it."""
+    assert model.detail
+    found = document.sheet(model, model.detail)
+    rows = [row for index in range(len(found)) for row in found.block(index).rows]
+    return ["".join(span.text for span in row.line).rstrip() for row in rows]
 
 
 def selected(model: Model) -> str | None:

@@ -82,6 +82,7 @@ class Terminal:
             "PATH": os.environ["PATH"], "HOME": "/nonexistent", "TERM": "xterm-256color",
             "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT),
             "LINES": "7", "COLUMNS": "33",  # as some shells export them: to be ignored
+            "XDG_CACHE_HOME": "/dev/null/none",  # no test begins with what another saw
         }  # fmt: skip
         self.process = subprocess.Popen(
             [*TAKE_TERMINAL, os.ttyname(self._slave), *argv],
@@ -108,6 +109,11 @@ class Terminal:
     @property
     def text(self) -> str:
         return "\n".join(self.lines)
+
+    def look(self, y: int, x: int) -> tuple[str, bool, bool]:
+        """(colour, bold, reverse) of a cell; pyte knows nothing of dim."""
+        cell = self._screen.buffer[y][x]
+        return cell.fg, cell.bold, cell.reverse
 
     def read(self, wait_s: float = 0.05) -> bool:
         """Draw what has come; wait for something, but not long."""

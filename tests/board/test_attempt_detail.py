@@ -11,6 +11,7 @@ from cortex_cli.board.wire import Ticket
 from cortex_cli.board.work import Attempt, Instance, LogEntry
 from tests.board import samples
 from tests.board.samples import event, feed, live, press
+from tests.board.samples import tab_lines as lines
 from tests.board.test_view import as_text
 
 DIFF_TEXT = """diff --git a/src/a.py b/src/a.py
@@ -32,11 +33,6 @@ def opened(*attempts, **changes):
     return press(live(samples.board(**(body | changes))), "enter")[0]
 
 
-def lines(model):
-    found = document.window(model, model.detail).lines
-    return ["".join(span.text for span in line).rstrip() for line in found]
-
-
 def entries(*numbers):
     return tuple(LogEntry.read(samples.entry(n, f"line {n}")) for n in numbers)
 
@@ -49,6 +45,16 @@ def logged(number, seq):
 
 def changed(kind, payload, seq=11):
     return m.Changed(1, event(kind, payload, seq, ticket="CTX-1"))
+
+
+def test_one_in_the_queue_says_what_it_waits_for():
+    queued = samples.attempt(2, "CTX-1", "queued")
+    others = [samples.attempt(3, "CTX-2"), samples.attempt(4, "CTX-3", "waiting")]
+    text = " ".join(as_text(opened(queued, *others)).replace("│", " ").split())
+
+    waits = "waits for a free place and a runner with opencode; 2 at work in CTX (setting"
+    assert waits in text
+    assert "waits for a free" not in as_text(opened(samples.attempt(1, "CTX-1")))
 
 
 def test_an_attempt_is_told_in_full_and_older_ones_in_a_line():
@@ -67,7 +73,7 @@ def test_an_attempt_is_told_in_full_and_older_ones_in_a_line():
     for line in (
         "● running pushing  #2  opencode (careful)  on r-1  3 min",
         "branch      cortex/CTX-1-x-2",
-        "git         3 files changed, 2 commits ahead, 1 behind",
+        "git         3 files not committed, 2 commits ahead, 1 behind",
         "PR          open #7  https://x/pull/7",
         "server      ● running  connected  http://127.0.0.1:9",
         "batch       Nightly",
@@ -100,7 +106,7 @@ def test_a_question_is_told_whole_on_the_ticket_and_in_its_session():
         (
             "git.status",
             {"branch": "b", "head": "h", "ahead": 0, "behind": 0, "changed": 1},
-            "git         1 file changed, 0 commits ahead",
+            "git         1 file not committed, 0 commits ahead",
         ),
     ],
 )
@@ -157,7 +163,7 @@ def test_a_hole_in_the_log_is_fetched_once():
     assert effects == [a.LoadLog("a1", 2)]
 
     model, _ = feed(model, a.LogLoaded("a1", entries(3, 4, 5)), logged(5, 13), logged(6, 14))
-    assert lines(model)[1:] == [f"line {n}" for n in range(1, 7)]
+    assert lines(model)[2:] == [f"line {n}" for n in range(1, 7)]
 
 
 def test_what_lies_before_a_hole_that_cannot_be_filled_goes():
@@ -165,8 +171,7 @@ def test_what_lies_before_a_hole_that_cannot_be_filled_goes():
 
     model, _ = feed(model, a.LogLoaded("a1", entries(7, 8)))
 
-    assert [entry.number for entry in model.detail.log.entries] == [7, 8]
-    assert "… 6 before" in lines(model)[1]
+    assert lines(model)[1:] == ["… older entries: 6", "line 7", "line 8"]
 
 
 def test_a_new_attempt_takes_the_log_over():
@@ -176,8 +181,8 @@ def test_a_new_attempt_takes_the_log_over():
     model, effects = feed(model, changed("attempt.started", second))
 
     assert effects == [a.LoadLog("a2", 0)]
-    assert model.detail.log.entries == ()
-    assert feed(model, a.LogLoaded("a1", entries(1)))[0].detail.log.entries == ()
+    assert len(model.detail.log.entries) == 0
+    assert len(feed(model, a.LogLoaded("a1", entries(1)))[0].detail.log.entries) == 0
 
 
 def test_a_log_that_cannot_be_fetched_is_said_and_r_tries_again():
@@ -200,7 +205,7 @@ def test_a_diff_is_told_file_by_file():
     assert [line[:12] for line in shown if line.startswith("─")] == ["─ src/a.py ─", "─ b.txt ────"]
     assert "+++ b/src/a.py" not in shown
     assert "new file mode 100644" in shown
-    assert shown[-1] == "… and more, which is not shown"
+    assert shown[-1] == "… and more, which is not shown: the diff was cut"
     roles = {span.text: span.role for line in document.window(model, model.detail).lines
              for span in line}  # fmt: skip
     assert (roles["-old"], roles["+new"], roles["@@ -1,2 +1,2 @@"]) == ("bad", "good", "info")

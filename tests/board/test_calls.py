@@ -21,7 +21,7 @@ class Place:
         self.client = sdk.CortexClient(server.url, server.token)
         server.make("/projects", key=key, name=key)
         self.ticket = server.make(f"/projects/{key}/tickets", title="T")["key"]
-        agents = [{"name": "shell", "adapter": "command", "capabilities": []}]
+        agents = [{"name": "shell", "adapter": "command", "capabilities": ["prompt", "abort"]}]
         fields = {"name": f"r-{key}", "host": "here", "version": "1", "parallel": 9}
         self.runner = server.make("/runners", projects=[key], agents=agents, **fields)["id"]
 
@@ -161,6 +161,29 @@ def test_the_end_of_a_log_then_what_follows_it(place):
     assert numbers(0) == list(range(101, 601))
     assert numbers(598) == [599, 600]
     assert numbers(5) == list(range(101, 601))  # too much is missing: its end
+
+    def page(**query):
+        found = calls.fetched(place.client, a.LoadLog(attempt, **query))
+        return found.entries[0].number, found.entries[-1].number, found.before, found.more
+
+    assert page(after=0, before=101) == (1, 100, 101, False)
+    assert page(after=5, step=True) == (6, 505, 0, True)
+    assert page(after=505, step=True) == (506, 600, 0, False)
+
+
+def test_a_conversation_comes_by_its_end_then_by_the_page_before(place):
+    session = place.server.make(f"/tickets/{place.ticket}/sessions")["id"]
+    texts = [{"type": "text", "text": "x"}]
+    said = [{"id": f"m{n}", "role": "user", "parts": texts} for n in range(1, 151)]
+    assert place.server.api("POST", f"/sessions/{session}/messages", {"messages": said}).ok
+
+    def numbers(**query):
+        found = calls.fetched(place.client, m.LoadThread(session, **query))
+        return [message.number for message in found.messages], found.before
+
+    assert numbers() == (list(range(51, 151)), 0)
+    assert numbers(before=51) == (list(range(1, 51)), 51)
+    assert numbers(after=30) == (list(range(31, 151)), 0)
 
 
 def test_a_diff_and_that_there_is_none_yet(place):

@@ -3,8 +3,8 @@
 import pytest
 
 from cortex_cli.board import messages as m
-from cortex_cli.board.connection import status
 from cortex_cli.board.model import Model
+from cortex_cli.board.status import status
 from cortex_cli.board.update import next_tick, start, update
 from tests.board import samples
 from tests.board.samples import NOW, event, feed, live, press
@@ -67,9 +67,9 @@ def test_the_status_line_says_how_it_is():
     assert status(live())[0] == "● live"
     assert status(lost(live()))[0] == "○ reconnecting in 6 s (3/8)"
     waited, _ = feed(lost(live()), m.Tick(NOW + 2.5))
-    assert status(waited)[0] == "○ reconnecting in 4 s (3/8)"
+    assert status(waited)[0] == "○ reconnecting in 4 s (3/8) · as of 2 s ago"
     due, _ = feed(waited, m.Tick(NOW + 7))
-    assert status(due)[0] == "◌ connecting (3/8)"
+    assert status(due)[0] == "◌ connecting (3/8) · as of 7 s ago"
     offline, _ = feed(lost(live(), 8, 30.0), m.Tick(NOW + 125))
     assert status(offline)[0] == "○ offline, as of 2 min ago"
 
@@ -136,6 +136,18 @@ def test_a_hole_holds_back_what_follows_until_the_board_was_fetched():
     assert status(model)[0] == "● live"
 
 
+def test_a_stream_of_one_ticket_only_has_holes_that_mean_nothing():
+    model, _ = feed(live(), m.Connected(1, True, "e1", limited=True))
+    later = [samples.ticket(1, "done", revision=2), samples.ticket(1, "review", revision=3)]
+    model, effects = feed(
+        model, *(changed("ticket.moved", t, seq) for t, seq in zip(later, (15, 40), strict=True))
+    )
+
+    assert not effects
+    assert model.board.tickets["t001"].status == "review"
+    assert status(model)[0] == "● live"
+
+
 def test_a_heartbeat_ahead_of_the_board_proves_a_hole():
     assert feed(live(), m.Beat(1, 10))[1] == []
     assert feed(live(), m.Beat(1, None))[1] == []
@@ -185,7 +197,7 @@ def test_the_next_tick_is_when_the_countdown_changes():
 
 
 def test_a_toast_goes_after_a_while():
-    model, _ = press(live(), "y")
+    model, _ = press(live(), "M")
     assert next_tick(model) == model.toasts[0].until
 
     model, _ = feed(model, m.Tick(model.toasts[0].until))

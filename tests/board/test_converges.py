@@ -24,7 +24,7 @@ COLUMN_CELLS = 50
 SHA = "0123456789abcdef0123456789abcdef01234567"
 RUNNER = {
     "name": "r-1", "host": "here", "version": "1", "parallel": 9,
-    "agents": [{"name": "shell", "adapter": "command", "capabilities": []}],
+    "agents": [{"name": "shell", "adapter": "command", "capabilities": ["prompt", "abort"]}],
 }  # fmt: skip
 EXPECTED = {
     "attempt.started", "attempt.status", "attempt.progress", "attempt.log", "attempt.session",

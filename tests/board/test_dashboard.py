@@ -73,10 +73,23 @@ def test_everything_is_on_it():
     for found in (
         "CTX  Cortex", "backlog 3  progress 1  done 9", "● 1 running", "◆ 1 waiting", "◌ 2 queued",
         "✗ 1 failed", "◆ 1 question", "◇ 2 reviews", "✓ 2 today, 5 in 7 days", "quiet",
-        "◆ question CTX-4", "Run rm -r build?", "✗ failed   WEB-1", "● running  CTX-3  opencode",
+        "◆ permission CTX-4", "Run rm -r build?", "✗ failed     WEB-1",
+        "● running  CTX-3  opencode",
         "● online   r-1  here  2 at a time: opencode", "○ offline  r-2", "seen 3 min", "● live",
     ):  # fmt: skip
         assert found in text, found
+
+
+def test_sessions_that_no_attempt_started_are_no_quiet_project():
+    projects = [
+        counts("CTX", "Cortex", sessions={"working": 2}),
+        counts("WEB", "Website", sessions={"working": 1}, attempts={"running": 1}),
+    ]
+    text = as_text(shown(overview(projects=projects)))
+
+    assert "● 2 sessions working" in text
+    assert "quiet" not in text
+    assert "1 session working" not in text, "an attempt's session is told by its attempt"
 
 
 def test_an_empty_server_says_how_to_begin():

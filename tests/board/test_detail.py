@@ -12,6 +12,7 @@ from cortex_cli.board.model import Thread
 from cortex_cli.board.wire import Comment, Message, Review, Session, Ticket
 from tests.board import samples
 from tests.board.samples import event, feed, live, press
+from tests.board.samples import tab_lines as shown
 
 
 def opened(tab=False, *messages):
@@ -32,12 +33,6 @@ def loaded(comments=(), sessions=None):
         (Review.read(samples.review(1, "CTX-3", "approved")),),
         tuple(Session.read(session) for session in sessions),
     )
-
-
-def shown(model):
-    """The lines of the open tab."""
-    lines = document.window(model, model.detail).lines
-    return ["".join(span.text for span in line) for line in lines]
 
 
 def streaming(text, number=1, **changes):
@@ -265,15 +260,15 @@ def long_thread(lines=100):
 
 
 def test_a_conversation_follows_its_tail():
-    window = document.window(long_thread(), long_thread().detail)
+    at = document.look(long_thread(), long_thread().detail)
 
-    assert window.follows
-    assert window.top == window.last_top > 0
+    assert at.follows
+    assert at.top == at.bottom > (0, 0)
 
 
 def test_scrolling_up_pauses_it_and_counts_what_is_new():
     model, _ = press(long_thread(), "k", "k")
-    top = document.window(model, model.detail).top
+    top = document.look(model, model.detail).top
 
     model, _ = feed(
         model,
@@ -281,7 +276,8 @@ def test_scrolling_up_pauses_it_and_counts_what_is_new():
     )
 
     window = document.window(model, model.detail)
-    assert (window.top, window.follows, window.new) == (top, False, 3)
+    assert document.look(model, model.detail).top == top
+    assert (window.follows, window.new) == (False, 3)
 
 
 def test_the_end_follows_again():
@@ -302,23 +298,25 @@ def test_the_ticket_itself_begins_at_its_top_and_keeps_its_place_per_tab():
 
     model, _ = press(model, "ctrl-d", "]", "[")
 
-    assert document.window(model, model.detail).top == model.detail.tops[""] > 0
+    at = document.look(model, model.detail)
+    key, row = model.detail.places[""]
+    assert at.top == at.sheet.spot((key, row)) > (0, 0)
 
 
 def test_long_tool_output_shows_its_end():
     output = samples.part("\n".join(map(str, range(100))), type="tool", tool="bash", input={"a": 1})
     lines = shown(opened(True, samples.message(1, "s1", output)))
 
-    assert '  ▸ bash {"a": 1}' in lines
+    assert '  ✓ bash {"a": 1}  done' in lines
     assert "  … 60 lines before" in lines
     assert lines[-1] == "  99"
 
 
 def test_the_wrapped_message_is_reused_while_it_does_not_change():
-    document.message_lines.cache_clear()
     model = long_thread()
+    blocks = {
+        id(document.sheet(replace(model, now=model.now + n), model.detail).block(1))
+        for n in range(3)
+    }
 
-    for _ in range(3):
-        document.window(replace(model, now=model.now + 1), model.detail)
-
-    assert document.message_lines.cache_info().misses == 1
+    assert len(blocks) == 1

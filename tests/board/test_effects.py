@@ -90,7 +90,9 @@ def test_a_refused_move_brings_what_is_there_now(running, fake):
 def test_what_fails_is_said_by_the_message_that_waits_for_it(running, fake):
     assert running.answer(m.LoadDetail("CTX-99")).what == "CTX-99"
     assert running.answer(m.LoadMessage("s1", "m9")) == m.LoadFailed("s1", "Not here.", "m9")
-    assert running.answer(m.LoadBoard("NOPE", 4)) == m.BoardFailed(4, "Not here.")
+    assert running.answer(m.LoadBoard("NOPE", 4)) == m.BoardFailed(
+        4, "Not here.", "NOPE", gone=True
+    )
 
 
 def test_a_client_that_cannot_be_made_ends_the_stream_with_a_reason():
@@ -101,7 +103,7 @@ def test_a_client_that_cannot_be_made_ends_the_stream_with_a_reason():
 
     effects = Effects(no_token, posted.put)
     effects.run(m.Follow("CTX", 1))
-    assert posted.get(timeout=20) == m.Lost(1, "There is no token.", None, 0)
+    assert posted.get(timeout=20) == m.Lost(1, "There is no token.", None, 0, refused=True)
     effects.run(m.Create("CTX", "Title", "done"))
     assert posted.get(timeout=20) == m.Refused("title", "Title", "There is no token.")
 
@@ -119,3 +121,12 @@ def test_an_inbox_wakes_until_it_is_empty_and_survives_being_closed():
     assert select.select([inbox], [], [], 0)[0] == []
     inbox.close()
     inbox.post(m.Tick(9))
+
+
+def test_boards_for_a_stream_that_was_left_are_not_fetched(running):
+    running.effects.run(m.Follow("CTX", 3))
+    assert isinstance(running.posted.get(timeout=20), m.Connected)
+    assert isinstance(running.posted.get(timeout=20), m.Snapshot)
+    running.effects.run(m.LoadBoard("NOPE", 2))
+    assert running.answer(m.LoadBoard("CTX", 3)).fetched
+    assert running.posted.empty()

@@ -2,8 +2,9 @@
 
 import pytest
 
-from cortex_cli.board import actions, keys, reference
+from cortex_cli.board import actions, keymap, keys, reference
 from cortex_cli.board import messages as m
+from cortex_cli.board.help_lines import lines
 from cortex_cli.board.model import Model
 from cortex_cli.board.view import view
 from tests.board import samples
@@ -23,7 +24,15 @@ def test_every_action_of_the_table_exists_and_no_other():
 
 @pytest.mark.parametrize("scope", ASKED)
 def test_every_key_that_was_asked_for_is_bound(scope):
-    assert not [key for key in ASKED[scope].split() if keys.find(scope, key) is None]
+    bound = keymap.keymap().bindings
+
+    assert not [key for key in ASKED[scope].split() if (scope, key) not in bound]
+
+
+def test_an_action_has_one_row_in_a_scope():
+    rows = [(scope, binding.action) for binding in keys.TABLE for scope in binding.scopes]
+
+    assert len(rows) == len(set(rows))
 
 
 def test_no_key_means_two_things_in_one_scope():
@@ -33,7 +42,7 @@ def test_no_key_means_two_things_in_one_scope():
 
 
 def test_every_binding_is_documented():
-    help_text = {text for _, text in keys.help_lines()}
+    help_text = {text for _, text, _ in lines(live())}
     page = reference.keys_md()
 
     for binding in keys.TABLE:
@@ -51,6 +60,9 @@ def scopes():
         "detail": detail,
         "menu": press(board, "m")[0],
         "prompt": press(board, "n")[0],
+        "palette": press(board, ":")[0],
+        "needs": press(board, "A")[0],
+        "events": press(board, "v")[0],
         "dashboard": press(board, "d")[0],
         "help": press(board, "?")[0],
     }
@@ -70,6 +82,15 @@ def test_every_key_is_reachable(scope):
             if refusal:
                 assert after.toasts[-1].text == refusal
                 assert not effects
+
+
+@pytest.mark.parametrize("scope", keys.SCREENS)
+def test_palette_and_help_open_over_every_screen_and_esc_comes_back(scope):
+    model = scopes()[scope]
+    for key, name in ((":", "palette"), ("ctrl-p", "palette"), ("?", "help")):
+        opened, _ = press(model, key)
+        assert (opened.scope, opened.screen) == (name, scope)
+        assert press(opened, "esc")[0] == model
 
 
 def test_escape_never_quits():
@@ -93,14 +114,14 @@ def test_without_a_board_keys_say_that_it_is_connecting():
 def test_the_hints_name_keys_that_exist():
     for scope, model in scopes().items():
         titles = {keys.title(k) for b in keys.TABLE if scope in b.scopes for k in b.keys}
-        assert {key for key, _ in keys.hints(model)} <= titles
+        assert {key for key, _ in keymap.hints(model)} <= titles
 
 
 def test_the_hints_name_only_what_can_be_done_now():
     waits = live(samples.board(permissions=[samples.permission(1, "CTX-1")]))
 
-    assert ("a", "answer") in keys.hints(waits)
-    assert ("a", "answer") not in keys.hints(live())
+    assert ("a", "answer") in keymap.hints(waits)
+    assert ("a", "answer") not in keymap.hints(live())
 
 
 @pytest.mark.parametrize("width", range(20, 130, 7))

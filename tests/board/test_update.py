@@ -238,10 +238,10 @@ def test_a_new_ticket_is_typed_and_then_selected():
     assert isinstance(model.overlay, Prompt)
 
     model, effects = press(model, "enter")
-    assert effects == [m.Create("CTX", "Fix it", "progress")]
+    assert effects == [m.Create("CTX", "Fix it", "progress", number=1)]
 
     made = samples.ticket(9, "progress")
-    model, _ = feed(model, m.Created(Ticket.read(made)), changed("ticket.created", made))
+    model, _ = feed(model, m.Created(Ticket.read(made), 1), changed("ticket.created", made))
     assert selected(model) == "CTX-9"
 
 
@@ -275,7 +275,7 @@ def test_a_comment_goes_to_the_ticket_it_was_opened_on():
     model, _ = press(live(), "c", *"Hi")
     model, _ = feed(model, changed("ticket.deleted", {"id": "t001", "key": "CTX-1"}))
 
-    assert press(model, "enter")[1] == [m.AddComment("CTX-1", "Hi")]
+    assert press(model, "enter")[1] == [m.AddComment("CTX-1", "Hi", number=1)]
 
 
 def test_a_blank_title_makes_nothing():

@@ -1,13 +1,15 @@
 """The screen: right at every size, and harmless whatever the text."""
 
+import time
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortex_cli.board import asks as a
-from cortex_cli.board import canvas, layout
+from cortex_cli.board import canvas, layout, overlays
 from cortex_cli.board import messages as m
 from cortex_cli.board import text as texts
 from cortex_cli.board.model import Model
@@ -216,27 +218,27 @@ def test_the_selected_card_is_always_wholly_on_the_screen(count, down, up, size)
     model, _ = press(model, *["j"] * down, *["k"] * up)
 
     rows = layout.body(model)[1]
-    pane = next(iter(layout.panes(model)), None)
-    if pane is None:
+    box = next(iter(layout.boxes(model)), None)
+    if box is None:
         return
     number = layout.selected_index(model)
     top = model.tops["backlog"]
-    before = sum(layout.card_height(model, pane, n) for n in range(top, number))
+    before = sum(layout.card_height(model, box, n) for n in range(top, number))
     assert number >= top
-    assert before + min(rows, layout.card_height(model, pane, number)) <= rows
+    assert before + min(rows, layout.card_height(model, box, number)) <= rows
 
 
 # --- layout
 
 
 def test_the_whole_board_from_100_columns_on():
-    assert [pane.index for pane in layout.panes(live(width=100))] == [0, 1, 2, 3]
+    assert [box.index for box in layout.boxes(live(width=100))] == [0, 1, 2, 3]
 
 
 def test_fewer_columns_with_counts_below_100():
     model, _ = press(live(width=80), "l", "l", "l")
 
-    assert [pane.index for pane in layout.panes(model)] == [1, 2, 3]
+    assert [box.index for box in layout.boxes(model)] == [1, 2, 3]
     assert "Backlog 2 · In progress 2/3 · Review 1 · Done 0" in as_text(model)
 
 
@@ -255,7 +257,7 @@ def test_a_list_below_12_rows():
 
 
 def test_one_line_below_20x5():
-    assert as_text(live(width=19, height=4)).splitlines()[0] == "● CTX-1 Write the…"
+    assert as_text(live(width=19, height=4)).splitlines()[0] == "● ◆2 CTX-1 Write t…"
 
 
 def roles(model, role):
@@ -292,10 +294,10 @@ def test_an_empty_board_says_what_to_do():
 
 
 def test_a_toast_never_covers_the_selected_card():
-    model, _ = press(live(height=12), "G", "y")
+    model, _ = press(live(height=12), "G", "M")
     shown = as_text(model).splitlines()
 
-    assert "Copied CTX-2" in shown[-1]
+    assert "Mouse off" in shown[-1]
     assert any("CTX-2" in line for line in shown[:-1])
 
 
@@ -303,6 +305,20 @@ def test_the_typed_text_keeps_its_cursor_on_the_screen():
     model, _ = press(live(width=40, height=12), "n", *"x" * 100)
 
     assert roles(model, canvas.SELECTED)[-1] == " "
+
+
+@pytest.mark.parametrize("letter", ["x", "日", "é"])
+def test_a_long_text_is_drawn_at_once_whatever_its_letters(letter):
+    text = letter * 10_000
+    model, _ = press(live(width=80), "n")
+    prompt = replace(model.overlay, text=text, cursor=len(text))
+    began = time.process_time()
+    line = overlays.typed(prompt, 60)
+    spent = time.process_time() - began
+
+    assert canvas.line_width(line) <= 60
+    assert [span.role for span in line if span.text] == [canvas.DIM, canvas.PLAIN, canvas.SELECTED]
+    assert spent < 1.0, "it took four seconds, a character at a time"
 
 
 def test_what_is_new_below_is_said():

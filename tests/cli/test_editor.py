@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cortex_cli import editor
-from cortex_cli.failures import Failed
+from cortex_cli.editor import EditorFailed
 
 
 def test_the_editor_is_split_as_a_shell_would_and_visual_comes_first() -> None:
@@ -22,7 +22,7 @@ def test_the_editor_is_split_as_a_shell_would_and_visual_comes_first() -> None:
 def test_without_a_terminal_an_editor_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with open(os.devnull) as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
-        with pytest.raises(Failed, match="EDITOR"):
+        with pytest.raises(EditorFailed, match="EDITOR"):
             editor.editor({})
 
 
@@ -40,7 +40,7 @@ def test_the_draft_is_private_and_what_was_saved_comes_back(tmp_path: Path) -> N
 def test_an_editor_that_fails_keeps_the_draft(tmp_path: Path, command: str) -> None:
     environ = {"XDG_STATE_HOME": str(tmp_path), "EDITOR": command}
     draft = editor.draft("text", "../../x", environ)
-    with pytest.raises(Failed, match=str(draft.path)):
+    with pytest.raises(EditorFailed, match=str(draft.path)):
         draft.edit(environ)
     assert draft.path.read_text() == "text"
     assert draft.path.parent == tmp_path / "cortex" / "drafts"
@@ -49,7 +49,7 @@ def test_an_editor_that_fails_keeps_the_draft(tmp_path: Path, command: str) -> N
 def test_an_editor_that_is_not_there_leaves_no_draft(tmp_path: Path) -> None:
     environ = {"XDG_STATE_HOME": str(tmp_path), "EDITOR": "/no/such/editor"}
     draft = editor.draft("text", "x", environ)
-    with pytest.raises(Failed, match="cannot be started"):
+    with pytest.raises(EditorFailed, match="cannot be started"):
         draft.edit(environ)
     assert not draft.path.exists()
 

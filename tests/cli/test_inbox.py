@@ -63,6 +63,24 @@ def test_a_failure_waits_until_it_is_tried_again_or_done(
     assert kinds(cortex) == []
 
 
+def test_an_agent_whose_turn_is_over_waits_for_words(
+    cortex: Cortex, job: Job, here: Server, runner: RunnerSide, project: str
+) -> None:
+    question = job.ask("Which?", "a", "b", detail="Which?\nBoth are fine.")
+    assert kinds(cortex) == [("question", "1")], "it is asked: that is no turn"
+    cortex("inbox", "answer", question, "a")
+    assert here.api("PATCH", f"/sessions/{job.session}", json={"status": "idle"}).ok
+    assert kinds(cortex) == [], "it works, between two turns"
+
+    job.tell(status="waiting")
+    assert kinds(cortex) == [("turn", "1")]
+    assert "shell waits for what you say next" in cortex("inbox").out
+    ran = cortex("inbox", "answer", f"{project}-1")
+    assert (ran.code, "your words" in ran.err) == (2, True)
+    assert cortex("inbox", "answer", f"{project}-1", "go", "on").code == 0
+    assert [c["payload"]["text"] for c in runner.commands() if c["kind"] == "prompt"] == ["go on"]
+
+
 def test_an_option_goes_by_id_label_and_number(cortex: Cortex, job: Job, project: str) -> None:
     def answer(*words: str) -> list[str]:
         question = job.ask("Which?", "2", "b", "c", multiple=True)

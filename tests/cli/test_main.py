@@ -72,6 +72,20 @@ def test_every_command_and_every_option_says_what_it_does() -> None:
                 assert parameter.help, f"{ctx.command_path} {parameter.opts[0]}"
 
 
+def test_no_line_of_a_list_of_commands_is_cut_at_80_columns() -> None:
+    for ctx in commands(click.Context(cli, info_name="cortex", terminal_width=80)):
+        if isinstance(ctx.command, click.Group):
+            _, _, listed = ctx.get_help().partition("\n\n")
+            assert "..." not in listed, ctx.command_path
+
+
+@pytest.mark.parametrize("url", ["garbage", "http://bob:x@h", "http://h/?q=1"])
+def test_an_address_that_is_none_is_a_wrong_command_line(cortex: Cortex, url: str) -> None:
+    ran = cortex("--url", url, "project", "list")
+    assert (ran.code, ran.out) == (2, "")
+    assert "address" in ran.err
+
+
 def test_the_reference_is_the_same_on_every_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     before = reference.cli_md()
     monkeypatch.setenv("COLUMNS", "40")

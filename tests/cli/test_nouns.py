@@ -113,6 +113,7 @@ def test_sessions(cortex: Cortex, project: str) -> None:
 
 def test_settings_are_json_where_they_can_be(cortex: Cortex, project: str) -> None:
     assert cortex("settings", "get", "--json").json["values"] is not None
+    assert cortex("settings", "list").out == cortex("settings", "show").out != ""
     assert cortex("settings", "get", "none-such").code == 5
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cortex_cli import sdk, tail
+from cortex_cli import event_words, sdk, tail
 from cortex_cli.failures import Failed
 
 HELLO = sdk.Connected("e", 5, 0, "client", "2026-01-26T15:53:01.000000Z", 15.0, False, "0.1.0")
@@ -175,9 +175,12 @@ def test_readable_lines_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[
         ("message.created", {"role": "user", "parts": [{"text": "a"}, {"text": "b"}]}, "user: a b"),
         ("review.requested", {"summary": "S"}, "S"),
         ("label.created", {"name": "bug"}, "bug"),
+        ("attempt.status", {"status": "failed", "agent": "sh", "reason": "R"}, "sh failed R"),
+        ("attempt.log", {"kind": "text", "text": "T"}, "T"),
+        ("ticket.moved", {"changed": {"status": "odd"}, "title": "T"}, "T"),
         ("never.seen", {"x": 1}, '{"x": 1}'),
         ("ticket.moved", {"changed": None, "parts": 1}, '{"changed": null, "parts": 1}'),
     ],
 )  # fmt: skip
 def test_what_happened_in_a_few_words(kind: str, payload: dict[str, Any], text: str) -> None:
-    assert tail.summary(kind, payload) == text
+    assert event_words.summary(kind, payload) == text

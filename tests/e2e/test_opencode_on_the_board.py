@@ -52,7 +52,9 @@ class Desk:
         """Press `s` on the card of a new ticket, and choose; the agent may not begin yet."""
         ticket = self._place.ticket(f"What {agent}")
         argv = [sys.executable, "-m", "cortex_cli", "--project", self._place.key, "board"]
-        board = self._tmux.open(argv, self._place.server.env, self._place.directory)
+        # none of its own would begin at the ticket where the last one was left
+        cache = {"XDG_CACHE_HOME": str(self._place.directory / f"cache-{agent}")}
+        board = self._tmux.open(argv, self._place.server.env | cache, self._place.directory)
         assert ticket in board.until("● live")
         board.press("s")
         entry = re.search(rf"(\d)  {agent} ", board.until(f"  {agent} "))

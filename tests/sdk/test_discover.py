@@ -97,6 +97,11 @@ def test_the_default_place_is_the_users_data_directory() -> None:
     assert token_path({"XDG_DATA_HOME": ""}) == token_path({})
 
 
+def test_a_server_with_a_data_directory_of_its_own_puts_the_token_there(tmp_path: Path) -> None:
+    environ = {"CORTEX_DATA_DIR": str(tmp_path), "XDG_DATA_HOME": "/elsewhere"}
+    assert token_path(environ) == tmp_path / "token"
+
+
 @pytest.mark.parametrize(
     "environ,url",
     [

@@ -241,8 +241,8 @@ def test_retries_exhausted_ends_with_the_error(scripted, connect, say, waits) ->
     assert stream.closed
 
 
-def test_a_greeting_starts_the_count_over(scripted, connect, say, waits) -> None:
-    server = scripted(b"", b"", [say.HEAD, say.hello()], b"", b"")
+def test_a_stream_that_flows_starts_the_count_over(scripted, connect, say, waits) -> None:
+    server = scripted(b"", b"", [say.HEAD, say.hello(), say.state(10)], b"", b"")
     with connect(server).events(retries=2) as stream:
         lost = [value for value in stream if isinstance(value, Lost)]
     assert [value.attempt for value in lost] == [1, 2, 1, 2, 2]
@@ -310,6 +310,11 @@ def test_a_hole_in_seq_is_told_on_an_unfiltered_board_stream(scripted, connect, 
         assert [value.gap for value in take(stream, 5)[2:]] == [0, 2, 0]
     with connect(server).events(project="cortex", types="ticket.*") as stream:
         assert [value.gap for value in take(stream, 5)[2:]] == [0, 0, 0]
+    limited = scripted([say.HEAD, say.hello(ticket="CTX-1"), *script[2:]])
+    with connect(limited).events(project="cortex") as stream:
+        hello, _, *events = take(stream, 5)
+        assert hello.ticket == "CTX-1"
+        assert [value.gap for value in events] == [0, 0, 0]
 
 
 def test_the_dashboard_streams_overviews(scripted, connect, say) -> None:
