@@ -14,8 +14,18 @@ from typing import Any
 
 from scripts.bench_suite import cortex, machine, page, peers, report
 from scripts.bench_suite.install import Home, say
+from scripts.bench_suite.peers import boards as board_peers
 from scripts.bench_suite.program import Unavailable
-from scripts.bench_suite.rows import agents, fanout, memory, mutations, storm, terminal, workers
+from scripts.bench_suite.rows import (
+    agents,
+    boards,
+    fanout,
+    memory,
+    mutations,
+    storm,
+    terminal,
+    workers,
+)
 from scripts.bench_suite.target import Target
 
 ROWS = ("A", "B", "C", "D", "bulk", "storm", "mutations", "agents", "workers", "terminal")
@@ -62,6 +72,10 @@ class Bench:
         return found
 
     def _of_target(self, name: str) -> Measured:
+        if name in board_peers.BOARDS:
+            if "terminal" in self.rows:
+                yield "terminal", attempt(lambda: self._of_board(name))
+            return
         wanted = [row for row in FANOUT if row in self.rows]
         if name != "cortex":
             wanted = [row for row in wanted if row != "bulk"]
@@ -86,6 +100,10 @@ class Bench:
         with self.start(name, tickets) as target:
             return row(target, self.plan)
 
+    def _of_board(self, name: str) -> dict[str, Any]:
+        with board_peers.start(name, self.home) as board:
+            return boards.row_board(board, self.plan)
+
     def _of_cortex(self) -> Measured:
         own: dict[str, Callable[[], dict[str, Any]]] = {
             "storm": lambda: self._on("cortex", storm.row_storm, storm.TICKETS),
@@ -95,7 +113,7 @@ class Bench:
             ),
             "agents": lambda: self._on("cortex", agents.row_agents),
             "workers": lambda: workers.row_workers(self.home, self.plan),
-            "terminal": lambda: self._on("cortex", terminal.row_terminal, 1_000),
+            "terminal": lambda: self._on("cortex", terminal.row_terminal, boards.TICKETS),
         }
         for row, measure in own.items():
             if row in self.rows:
@@ -110,9 +128,9 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--write-docs", action="store_true")
-    parser.add_argument("--docs-from", type=Path)
+    parser.add_argument("--docs-from", type=Path, action="append")
     given = parser.parse_args(words)
-    known = ["cortex", *peers.PEERS]
+    known = ["cortex", *peers.PEERS, *board_peers.BOARDS]
     given.rows = given.rows or list(ROWS)
     given.targets = given.targets or (["cortex"] if given.quick else known)
     given.runs = given.runs or (1 if given.quick else 3)
@@ -153,7 +171,8 @@ def main(words: list[str]) -> int:
         say("needs Linux: it uses epoll, /proc and processor affinity")
         return 1
     if given.docs_from:
-        page.write(json.loads(given.docs_from.read_text(encoding="utf-8")))
+        kept = [json.loads(path.read_text(encoding="utf-8")) for path in given.docs_from]
+        page.write(report.joined(kept))
         return 0
     results = measure(given, (given.json or Home().path / "results.json").resolve())
     sys.stdout.write(report.tables(results))

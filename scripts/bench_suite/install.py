@@ -19,7 +19,6 @@ PYTHON_PEERS = (
     "flask", "gunicorn[gevent]", "flask-sse", "redis", "starlette", "sse-starlette",
     "uvicorn", "uvloop", "httptools", "django", "django-eventstream",
 )  # fmt: skip
-NODE_PEERS = ("better-sse",)
 DEBIAN_PEERS = ("redis-server", "nginx", "libnginx-mod-nchan")
 
 
@@ -60,15 +59,28 @@ class Home:
         return python
 
     @cache  # noqa: B019
-    def node(self) -> Path:
-        """The directory that holds node_modules."""
+    def program(self, package: str, name: str) -> Path:
+        """A program from PyPI, in an environment of its own."""
+        program = self.path / package / "bin" / name
+        if not program.exists():
+            say(f"installing {package} from PyPI")
+            _run([sys.executable, "-m", "venv", self.path / package])
+            pip = [self.path / package / "bin/python", "-m", "pip", "install", "-q"]
+            _run([*pip, "--disable-pip-version-check", package])
+        if not program.exists():
+            raise Unavailable(f"PyPI did not give {name}")
+        return program
+
+    @cache  # noqa: B019
+    def node(self, package: str) -> Path:
+        """The directory that holds node_modules with the package, one for each package."""
         if not shutil.which("node") or not shutil.which("npm"):
             raise Unavailable("node and npm are not installed")
-        directory = self.path / "node"
-        if not all((directory / "node_modules" / name).is_dir() for name in NODE_PEERS):
-            say("installing peers from npm")
+        directory = self.path / f"node-{package}"
+        if not (directory / "node_modules" / package).is_dir():
+            say(f"installing {package} from npm")
             directory.mkdir(exist_ok=True)
-            _run(["npm", "install", "--no-save", "--silent", *NODE_PEERS], directory)
+            _run(["npm", "install", "--no-save", "--silent", package], directory)
         return directory
 
     @cache  # noqa: B019

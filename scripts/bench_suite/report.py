@@ -4,6 +4,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from scripts.bench_suite.figures import number, table
+from scripts.bench_suite.report_terminal import terminal_table
+
 DAGGER = "†"
 DOUBLE = "‡"
 CLIENT_LIMIT = 0.95
@@ -35,20 +38,10 @@ def median(runs: Sequence[Any]) -> Any:
     return first
 
 
-def number(value: float | None) -> str:
-    """A figure as a person reads it: 1,234 k, 870, 12.3, 0.45."""
-    if value is None:
-        return "–"
-    if value >= 1e4:
-        return f"{value / 1000:,.0f} k"
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+def joined(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Several results of one machine as one: a row may have been measured again by itself."""
+    runs = [run for result in results for run in result["runs"]]
+    return {**results[0], "runs": runs, "median": median(runs)}
 
 
 def brief(row: str, figures: dict[str, Any]) -> str:
@@ -71,19 +64,26 @@ def _is_number(figures: dict[str, Any], key: str) -> bool:
     return isinstance(figures.get(key), int | float)
 
 
+def servers(median_of: dict[str, Any]) -> dict[str, Any]:
+    """Those that were measured as servers: all but the boards of others."""
+    return {name: rows for name, rows in median_of.items() if rows.keys() != {"terminal"}}
+
+
 def tables(results: dict[str, Any]) -> str:
     """Every table that there are figures for."""
     median_of = results["median"]
-    parts = [fanout_table(median_of), reach_table(median_of)]
+    served = servers(median_of)
+    parts = [fanout_table(served), reach_table(served)]
     own = median_of.get("cortex", {})
     makers = {
         "storm": storm_table, "mutations": mutations_table, "workers": workers_table,
-        "agents": agents_table, "terminal": terminal_table,
+        "agents": agents_table,
     }  # fmt: skip
     for row, make in makers.items():
         if row in own:
             absent = own[row].get("absent")
             parts.append(f"{row}: absent ({absent})\n" if absent else make(own[row]))
+    parts.append(terminal_table(results))
     return "\n" + "\n".join(part for part in parts if part) + "\n" + absent_list(median_of)
 
 
@@ -202,11 +202,6 @@ def workers_table(figures: dict[str, Any]) -> str:
         ["commits/s that bump one counter, 8 writers", number(figures["counter_commits_per_s"])],
     ]
     return table(["PostgreSQL", ""], rows)
-
-
-def terminal_table(figures: dict[str, Any]) -> str:
-    rows = [[name.replace("_", " "), number(value)] for name, value in figures.items()]
-    return table(["terminal, 120x36, 1,000 tickets", ""], rows)
 
 
 def absent_list(median_of: dict[str, Any]) -> str:

@@ -55,7 +55,8 @@ class Desk:
         # none of its own would begin at the ticket where the last one was left
         cache = {"XDG_CACHE_HOME": str(self._place.directory / f"cache-{agent}")}
         board = self._tmux.open(argv, self._place.server.env | cache, self._place.directory)
-        assert ticket in board.until("● live")
+        board.until("● live")
+        board.until(ticket)  # a screen may be seen while it is drawn
         board.press("s")
         entry = re.search(rf"(\d)  {agent} ", board.until(f"  {agent} "))
         assert entry

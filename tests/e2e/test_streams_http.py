@@ -193,9 +193,9 @@ def test_heartbeats_come_also_under_traffic_and_move_a_filtered_cursor(make_boar
             title(server, f"Filtered away {number}")
         now = head(server)
         give_up = time.monotonic() + 5
-        while (beat := stream.next("heartbeat")).id == start:
+        while (beat := stream.next("heartbeat")).id != now:  # one may come between two changes
             assert time.monotonic() < give_up
-        assert beat.id == now
+        assert beat.id != start
         assert beat.data["head"] == int(now.partition(".")[2])
     with Stream(server, headers=BOARD) as stream:
         frames = [stream.next().event for _ in range(2)]

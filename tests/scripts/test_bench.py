@@ -2,12 +2,15 @@
 
 import math
 import socket
+import sys
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from scripts.bench_suite import http, load, page, plot, report
+from scripts.bench_suite.pty_program import Screen
 from scripts.bench_suite.rows import fanout
 
 STEP = {
@@ -135,14 +138,50 @@ def test_the_page_is_written_from_the_results(tmp_path: Path, monkeypatch):
     }  # fmt: skip
     median = {"cortex": {"A": ROW_A, "B": ROW_B}}
     results = {
-        "at": "2026-01-01T00:00", "quick": False, "machine": machine, "runs": [1, 2, 3],
+        "at": "2026-01-01T00:00", "quick": False, "machine": machine, "runs": [median] * 3,
         "median": median,
     }  # fmt: skip
     page.write(results, tmp_path)
     text = (tmp_path / "performance.md").read_text()
     assert "A processor" in text
+    assert "medians of 3." in text
     assert "812 k†" in text
     assert "{{" not in text
     assert "not measured" in text
     assert (tmp_path / "performance-latency.svg").exists()
     assert (tmp_path / "costs.json").exists()
+
+
+def test_rows_that_were_measured_again_are_joined_and_told():
+    once = {"at": "now", "runs": [{"cortex": {"A": {"x": 1}, "C": {"x": 5}}}]}
+    again = {"at": "later", "runs": [{"cortex": {"C": {"x": 1}}}, {"cortex": {"C": {"x": 3}}}]}
+    joined = report.joined([once, again])
+    assert joined["at"] == "now"
+    assert joined["median"] == {"cortex": {"A": {"x": 1}, "C": {"x": 3}}}
+    assert page._medians(joined["runs"]) == "medians of 1; of 3: C"
+    assert page._medians(once["runs"]) == "medians of 1"
+
+
+def test_the_terminals_table_has_our_worst_run_and_the_others():
+    runs = [{"cortex": {"terminal": {"esc_p99_ms": ms, "watch_lines_per_s": ms}}} for ms in (3, 9)]
+    runs[0]["Backlog.md"] = {"terminal": {"esc_p99_ms": 70.0}}
+    runs[0]["kanban-tui"] = {"terminal": {"absent": "no PyPI"}}
+    results = {"runs": runs, "median": report.median(runs)}
+    text = report.terminal_table(results)
+    assert "| Esc to paint, p99 ms | ≤ 30 | 6.0 | 9.0 | 70.0 |" in text
+    assert "| lines/s of `watch --json` |  | 6.0 | 3.0 | – |" in text
+    assert "kanban-tui" not in text
+    assert "kanban-tui, terminal: no PyPI" in report.tables(results)
+    assert report.terminal_table({"runs": [], "median": {}}) == ""
+
+
+def test_a_key_is_timed_to_the_frame_that_holds_what_it_causes():
+    program = (
+        "import time; input(); print('early'); time.sleep(0.1); print('now'); input(); input()"
+    )
+    with closing(Screen([sys.executable, "-uc", program], {})) as screen:
+        ms = screen.answer(b"\n", b"now")
+        assert ms is not None
+        assert ms >= 100
+        assert "now" in screen.text()
+        assert screen.answer(b"\n", b"never", wait_s=0.01) is None

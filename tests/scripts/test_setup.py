@@ -85,6 +85,14 @@ def test_a_first_setup_installs_hashed_wheels_and_then_the_project(clone):
     assert "--no-deps --no-build-isolation --no-index --editable ." in project
 
 
+def test_the_man_page_is_where_man_looks_for_it(clone):
+    page = clone.path / "docs/man/cortex-board.1"
+    page.parent.mkdir(parents=True)
+    page.write_text(".TH CORTEX-BOARD 1\n")
+    clone.setup()
+    assert (clone.path / ".venv/share/man/man1/cortex-board.1").read_text() == page.read_text()
+
+
 def test_a_second_setup_does_nothing_and_says_nothing(clone):
     clone.setup()
     before = clone.calls()

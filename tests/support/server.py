@@ -1,7 +1,9 @@
 """A real server for a test: a process of its own, on a free port, in a fresh directory."""
 
+import contextlib
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -19,12 +21,16 @@ DEADLINE_S = 20.0
 GUNICORN = (str(Path(sys.executable).with_name("gunicorn")), "-c")
 
 T = TypeVar("T")
+_CHANCE = random.SystemRandom()  # not what a test may have seeded
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody has, and no outgoing connection takes: those are given higher ones."""
+    while True:
+        port = _CHANCE.randrange(10_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_for(condition: Callable[[], T], what: str, deadline_s: float = DEADLINE_S) -> T:

@@ -71,7 +71,7 @@ def _flask_sse(target: Target, home: Home) -> None:
 
 
 def _better_sse(target: Target, home: Home) -> None:
-    modules = home.node()
+    modules = home.node("better-sse")
     command = ["node", HERE / "better_sse_app.mjs", modules, str(target.port)]
     target.run(Program(command, target.directory / "server.log"))
 

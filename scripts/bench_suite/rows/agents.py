@@ -58,7 +58,7 @@ class Agent:
 def row_agents(target: Cortex, plan: Plan) -> dict[str, Any]:
     """Processor time, rows of the log, how late text is at a subscriber, and that it is whole."""
     loop = Loop()
-    agents = [_agent(target, loop) for _ in range(AGENTS)]
+    agents = [start(target, loop) for _ in range(AGENTS)]
     crowd = Crowd(loop, target.port, target.stream("&deltas=*"))
     if not crowd.connect(SUBSCRIBERS):
         raise Unavailable(f"only {crowd.greeted} of {SUBSCRIBERS} streams began")
@@ -92,7 +92,8 @@ def row_agents(target: Cortex, plan: Plan) -> dict[str, Any]:
     return figures
 
 
-def _agent(target: Cortex, loop: Loop) -> Agent:
+def start(target: Cortex, loop: Loop) -> Agent:
+    """An agent whose message has begun."""
     agent = Agent(target, target.session(), Sender(loop, target.port, lambda _number: b"", 1))
     agent.sender.make = agent.request
     agent.put("streaming")
