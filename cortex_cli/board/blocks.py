@@ -4,6 +4,7 @@ A block can be searched before it is wrapped: each row knows where in the block'
 begins. What stands before that text (a bullet, a margin) is no part of it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -39,7 +40,7 @@ class Row(NamedTuple):
     skip: int
 
 
-class Searched:
+class Searched(ABC):
     """Clean text that remembers how often it holds what was last looked for."""
 
     __slots__ = ("_counted",)
@@ -48,8 +49,9 @@ class Searched:
         self._counted = ("", 0)
 
     @property
+    @abstractmethod
     def text(self) -> str:
-        raise NotImplementedError
+        """What is searched."""
 
     def count(self, needle: str) -> int:
         """How often it is in the text, in any case where it has no capital letter."""

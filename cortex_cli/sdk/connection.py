@@ -167,7 +167,7 @@ class Connection:
         except TimeoutError:
             http.close()
             raise ConnectTimeout from None
-        except BaseException:
+        except BaseException:  # also ^C: nobody else knows the socket yet
             http.close()
             raise
         return http
@@ -185,7 +185,7 @@ class Connection:
                 sock.connect(address)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return sock
-            except BaseException as error:
+            except BaseException as error:  # also ^C, as above; a refusal tries the next address
                 sock.close()
                 if left == 1 or self._gone or not isinstance(error, OSError):
                     raise

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -101,23 +102,22 @@ def _opened_and_left(screen: Screen) -> tuple[float, float]:
     return opened, left
 
 
-class _Busy:
+class _Busy(ABC):
     """Calls `turn` in a thread again and again, as long as the block lasts."""
 
     def __init__(self) -> None:
+        self._loop = Loop()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
+    @abstractmethod
     def turn(self) -> None:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        pass
+        """What it does again and again."""
 
     def _run(self) -> None:
         while not self._stop.is_set():
             self.turn()
-        self.close()
+        self._loop.close()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -138,14 +138,10 @@ class _Traffic(_Busy):
 
     def __init__(self, target: Cortex) -> None:
         super().__init__()
-        self._loop = Loop()
         self._sender = Sender(self._loop, target.port, target.publish, 2)
 
     def turn(self) -> None:
         self._sender.pace(EVENTS_PER_S, 0.2)
-
-    def close(self) -> None:
-        self._loop.close()
 
 
 class _Speech(_Busy):
@@ -153,7 +149,7 @@ class _Speech(_Busy):
 
     def __init__(self, target: Cortex) -> None:
         super().__init__()
-        self._loop, self._begun = Loop(), 0.0
+        self._begun = 0.0
         self.agent = agents.start(target, self._loop)
 
     def turn(self) -> None:
@@ -164,9 +160,6 @@ class _Speech(_Busy):
         until = time.monotonic() + agents.EVERY_S
         while time.monotonic() < until:
             self._loop.turn(0.01)
-
-    def close(self) -> None:
-        self._loop.close()
 
 
 def _while_streaming(target: Cortex, board: boards.Board) -> dict[str, float]:
