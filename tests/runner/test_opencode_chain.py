@@ -19,7 +19,7 @@ from tests.support.workplace import RunnerProcess, Workplace
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 AGENTS = {
-    "hello": ("hello", "--burst", "200", "--delta-ms", "3"),
+    "hello": ("hello", "--burst", "200", "--delta-ms", "15"),
     "abort": ("abort", "--delta-ms", "3"),
     "permission": ("perm_once",),
     "question": ("question",),
@@ -112,7 +112,8 @@ def test_text_is_live_and_nothing_is_left(chain):
     attempts = [place.attempt("hello"), place.attempt("hello")]
     environs = [wait_for(lambda a=a: environ_of(a), "a process of it") for a in attempts]
     for attempt in attempts:
-        wait_for(lambda a=attempt: watched.deltas[place.find(a)["session"]] > 5, "it streams")
+        # How many come is a matter of timing: what piles up on the way is sent as one.
+        wait_for(lambda a=attempt: watched.deltas[place.find(a)["session"]] > 0, "it streams")
         assert place.find(attempt)["status"] == "running"
     for attempt, environ in zip(attempts, environs, strict=True):
         check_that_it_is_whole(chain, attempt, environ)
@@ -169,7 +170,7 @@ def test_a_sub_agent_is_a_session_below_the_attempts_own(chain):
 def test_an_aborted_turn_waits_for_a_prompt_that_is_told_once(chain):
     place, watched = chain.place, chain.watched
     attempt = place.attempt("abort")
-    wait_for(lambda: watched.deltas[place.find(attempt)["session"]] > 5, "it streams")
+    wait_for(lambda: watched.deltas[place.find(attempt)["session"]] > 0, "it streams")
     session = place.find(attempt)["session"]
     place.server.make(f"/sessions/{session}/abort")
     place.wait_for_status(attempt, "waiting")
