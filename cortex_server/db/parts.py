@@ -24,14 +24,26 @@ def part_of(target: Path) -> Iterator[Path]:
     Raises OSError.
     """
     _sweep(target)
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_SUFFIX}")
-    descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    while (made := _claimed(target)) is None:
+        pass  # another one, sweeping, took it for a dead one before it was locked
+    part, descriptor = made
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # says that its maker lives
         yield part
     finally:
         os.close(descriptor)
         _remove(part)
+
+
+def _claimed(target: Path) -> tuple[Path, int] | None:
+    """A new part and its locked descriptor; None when it was swept away before it was locked."""
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_SUFFIX}")
+    descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # says that its maker lives
+        if os.fstat(descriptor).st_nlink:
+            return part, descriptor
+    os.close(descriptor)
+    return None
 
 
 def put(part: Path, target: Path) -> None:

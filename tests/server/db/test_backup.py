@@ -204,6 +204,36 @@ def test_files_of_other_programs_stay_whatever_they_are_called(save, tmp_path):
     assert listed(disk) == sorted([*theirs, made])
 
 
+@pytest.mark.parametrize("moment", ["before it is locked", "while it sweeps"])
+def test_a_part_that_another_one_sweeps_away_as_it_is_made_is_made_anew(
+    tmp_path, monkeypatch, moment
+):
+    target, lock = tmp_path / "b.db", parts.fcntl.flock
+    swept, held = [], []
+
+    def sweep_first(descriptor, kind):
+        monkeypatch.setattr(parts.fcntl, "flock", lock)
+        if moment == "while it sweeps":
+            (part,) = tmp_path.iterdir()
+            held.append(part.open())
+            lock(held[0], kind)
+        else:
+            parts._sweep(target)
+        swept.append(1)
+        lock(descriptor, kind)
+
+    monkeypatch.setattr(parts.fcntl, "flock", sweep_first)
+    with parts.part_of(target) as part:
+        assert swept
+        part.write_text("all of it")
+        parts._sweep(target)
+        assert part.read_text() == "all of it"
+    for file in held:
+        file.close()
+    parts._sweep(target)
+    assert listed(tmp_path) == []
+
+
 def test_several_at_once_do_not_disturb_each_other(source, tmp_path):
     made, failed = [], []
 
