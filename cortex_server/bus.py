@@ -4,7 +4,7 @@ Everything here runs on one gevent hub and never switches between its steps: tha
 under which a subscriber is registered, an event is offered, and a lagging subscriber goes live.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import monotonic, thread_time
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ WINDOW_MAX_S = 1.0
 SHARE_MIN, SHARE_MAX = 1.25, 3.0  # fan-out takes about one part in so many of the core
 SPARE = 0.1  # of the core, kept free
 LOOK_S = 0.1
+SLICE = 256  # members that are offered a batch at once: some milliseconds
 
 
 def window_s(took_s: float, share: float) -> float:
@@ -72,10 +73,10 @@ class Observer(Protocol):
 class Gathering:
     """The subscribers of one channel, and what was published for them since the last round.
 
-    A round joins that once and puts it into every queue. After a quiet time it comes as soon as all
-    that was committed together is published, so that is in one round. While events keep coming,
-    the time between two rounds grows with what a round takes, so with the subscribers, and with
-    the load.
+    A round joins that once and gives it to every member, a slice of them at a time. After a quiet
+    time it comes as soon as all that was committed together is published, so that is in one round.
+    While events keep coming, the time between two rounds grows with what a round takes, so with
+    the subscribers, and with the load.
     live: the members that do not lag; without any, nothing is gathered.
     """
 
@@ -89,11 +90,14 @@ class Gathering:
         self._deltas: list[EphemeralEvent] = []  # that came behind those events
         self._planned = False  # or a round goes on
         self._timer: Any = None
+        self._round: Iterator[None] | None = None
+        self._round_deltas: list[EphemeralEvent] = []
+        self._begun_at = self._published_at = self._took_s = 0.0  # of the round
         self._next_round_at = 0.0
 
     @property
     def waits(self) -> bool:
-        return bool(self._events)
+        return bool(self._events) or self._round is not None
 
     def add(self, event: LoggedEvent) -> None:
         """Gather an event for the next round."""
@@ -108,6 +112,8 @@ class Gathering:
         """Pass a delta on, behind the events that were published before it."""
         if self._events:
             self._deltas.append(delta)
+        elif self._round is not None:
+            self._round_deltas.append(delta)
         else:
             self._offer_delta(delta)
 
@@ -116,33 +122,68 @@ class Gathering:
             member.offer_delta(delta.frame)
 
     def offer(self) -> None:
-        """The round: put what was gathered into the queues of all live members."""
-        if self._timer is not None:
-            self._timer.close()
-            self._timer = None
+        """The round: give what was gathered to all live members."""
+        self._stop_timer()
         events, self._events, self._bytes = self._events, [], 0
-        deltas, self._deltas = self._deltas, []
         if not events:
             self._planned = False
             return
-        begun = monotonic(), thread_time()
-        for batch in batches(events, self.channel.project):
-            full = [m for m in self.members if not (m.lagging or m.offer(batch))]
-            if full:
-                dropped = sum(member.fall_behind() for member in full)
-                self._bus.observer.overflowed(len(full), dropped + len(full) * len(batch))
-            self._bus.observer.offered(self.live * len(batch))
+        self._round_deltas, self._deltas = self._deltas, []
+        self._begun_at, self._took_s = monotonic(), 0.0
+        self._published_at = events[0].published_at
+        self._round = self._slices(events)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """The next slice of the round. The loop serves others before the one after it."""
+        self._stop_timer()
+        assert self._round is not None
+        begun = thread_time()
+        ended = next(self._round, self) is self
+        if not ended:
+            get_hub().loop.run_callback(self._pause, begun)
+            return
+        self._round = None
+        deltas, self._round_deltas = self._round_deltas, []
         for delta in deltas:
             self._offer_delta(delta)
+        if self._took_s:
+            for member in self.members:
+                if member.ending:
+                    member.wake()  # it waited for the end of this round, or it was offered nothing
         # Behind everybody who was woken here: when this comes, they have written.
-        get_hub().loop.run_callback(self._end_round, *begun, events[0].published_at)
+        get_hub().loop.run_callback(self._end_round, begun)
 
-    def _end_round(self, begun_at: float, begun_cpu: float, published_at: float) -> None:
+    def _pause(self, begun_cpu: float) -> None:
+        """End a slice, which took what those who were woken in it took, too."""
+        self._took_s += thread_time() - begun_cpu
+        self._start_timer(0.0, self._go_on)
+
+    def _slices(self, events: list[LoggedEvent]) -> Iterator[None]:
+        """Offer the events; between two slices members may come, go and fall behind.
+
+        Who comes has read these events in the log, and who falls behind will read them there.
+        """
+        members = list(self.members)
+        for batch in batches(events, self.channel.project):
+            for begin in range(0, len(members), SLICE):
+                if begin:
+                    yield
+                live = [m for m in members[begin : begin + SLICE] if not m.lagging]
+                full = [m for m in live if not m.offer(batch)]
+                if full:
+                    dropped = sum(member.fall_behind() for member in full)
+                    self._bus.observer.overflowed(len(full), dropped + len(full) * len(batch))
+                self._bus.observer.offered((len(live) - len(full)) * len(batch))
+
+    def _end_round(self, begun_cpu: float) -> None:
         self._planned = False
         # CPU time: what other programs take of the core must not slow this one down even more
-        took_s = thread_time() - begun_cpu
-        self._next_round_at = begun_at + self._bus.window_s(took_s, self._bus.pace.share(took_s))
-        self._bus.observer.written(monotonic() - published_at)
+        took_s = self._took_s + thread_time() - begun_cpu
+        self._next_round_at = self._begun_at + self._bus.window_s(
+            took_s, self._bus.pace.share(took_s)
+        )
+        self._bus.observer.written(monotonic() - self._published_at)
         if self._events:
             self._plan_round()
 
@@ -150,18 +191,26 @@ class Gathering:
         """Send every live member to the log instead of offering what was gathered."""
         full, gathered = self.live, len(self._events)
         self._events, self._bytes = [], 0
-        self._deltas = []  # they would come before the events that they continue
+        self._deltas, self._round_deltas = [], []  # they would come before what they continue
         dropped = sum(member.fall_behind() for member in self.members if not member.lagging)
         self._bus.observer.overflowed(full, dropped + full * gathered)
 
     def _plan_round(self) -> None:
         self._planned = True
-        loop, wait_s = get_hub().loop, self._next_round_at - monotonic()
+        wait_s = self._next_round_at - monotonic()
         if wait_s <= 0:
             self._bus.due(self)
         else:
-            self._timer = loop.timer(wait_s)
-            self._timer.start(self.offer)
+            self._start_timer(wait_s, self.offer)
+
+    def _start_timer(self, wait_s: float, then: Callable[[], None]) -> None:
+        self._timer = get_hub().loop.timer(wait_s)
+        self._timer.start(then)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.close()
+            self._timer = None
 
 
 class Bus:

@@ -4,6 +4,7 @@ Nothing but `wait` switches greenlets. The rest may be called by anybody, also i
 """
 
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, Literal, Protocol
 
@@ -38,8 +39,9 @@ class Subscriber:
     """
 
     __slots__ = (
-        "_alarm", "_alarm_at", "_bytes", "_delta_bytes", "_deltas", "_events", "_queue", "_waiter",
-        "_wakeup", "_woken", "ending", "gathering", "gone", "lagging", "max_bytes", "max_events",
+        "_alarm", "_alarm_at", "_bytes", "_delta_bytes", "_deltas", "_events", "_pass_on", "_queue",
+        "_waiter", "_wakeup", "_woken", "ending", "gathering", "gone", "lagging", "max_bytes",
+        "max_events",
     )  # fmt: skip
 
     def __init__(self, gathering: Gathering, max_events: int, max_bytes: int) -> None:
@@ -55,13 +57,16 @@ class Subscriber:
         self._deltas: deque[bytes] | None = None
         self._delta_bytes = 0
         self._waiter: Any = None  # the greenlet in `wait`
+        self._pass_on: Callable[[Batch], bool] | None = None  # what it waits with
         self._wakeup: Any = None  # the turn of the loop in which it goes on
         self._woken = False
         self._alarm: Any = None
         self._alarm_at = float("inf")
 
     def offer(self, batch: Batch) -> bool:
-        """Queue live events; never blocks. False: there is no room for them in the queue."""
+        """Pass live events on, or queue them; never blocks. False: the queue has no room."""
+        if self._waiter is not None and self._pass_on is not None and self._pass_on(batch):
+            return True
         events, size = self._events + len(batch), self._bytes + len(batch.blob)
         if events > self.max_events or size > self.max_bytes:
             return False
@@ -75,6 +80,7 @@ class Subscriber:
         if self.lagging:
             self.lagging = False
             self.gathering.live += 1
+            self._woken |= self._deltas is not None  # they have waited for this
 
     def fall_behind(self) -> int:
         """Drop what is queued; the stream will read it, and what follows, from the log.
@@ -120,15 +126,19 @@ class Subscriber:
         """Let go of everything. The last call."""
         self.fall_behind()
         self._silence()
+        self._pass_on = None  # it is of the stream, which holds this
 
-    def wait(self, timeout_s: float, max_bytes: int) -> list[Batch]:
+    def wait(
+        self, timeout_s: float, max_bytes: int, pass_on: Callable[[Batch], bool] | None = None
+    ) -> list[Batch]:
         """Wait for live events and return what is there, one batch or up to `max_bytes` of them.
 
-        May return early and with nothing.
+        May return early and with nothing. pass_on: takes a batch that comes in the meantime, in
+        whoever's greenlet offers it and without blocking; the wait goes on. False: queue it.
         """
         if not self._queue and not self._woken and timeout_s > 0:
             self._set_alarm(timeout_s)
-            self._waiter = getcurrent()
+            self._waiter, self._pass_on = getcurrent(), pass_on
             try:
                 get_hub().switch()
             finally:
@@ -146,7 +156,8 @@ class Subscriber:
 
     @property
     def has_deltas(self) -> bool:
-        return self._deltas is not None
+        """Whether there are deltas to take, and no events that were published before them."""
+        return self._deltas is not None and not (self._queue or self.lagging)
 
     def take_deltas(self) -> bytes:
         if self._deltas is None:

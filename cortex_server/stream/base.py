@@ -3,6 +3,7 @@
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Protocol
 
 from cortex_server import log
 from cortex_server.auth import Grant, is_living
@@ -21,10 +22,24 @@ RECONNECT_SPREAD_MS = 1000  # after a drain the clients come back spread over th
 OVERLOAD_MS = 2000  # and to a full server no sooner than after this
 
 
+class Writer(Protocol):
+    """What a stream may write to by itself, beside the chunks that it yields."""
+
+    def pass_on(self, content: bytes) -> bool:
+        """Write what the reader takes at once; never blocks. False: it took nothing."""
+        ...
+
+    @property
+    def unsent(self) -> bool:
+        """Whether it took only a part: the rest goes out before the next chunk."""
+        ...
+
+
 class Stream(ABC):
     """One open stream: iterate `frames()` for its bytes; closing the generator frees everything.
 
-    cause: why it ended, for the metrics; set by whoever ends it.
+    cause: why it ended, for the metrics; set by whoever ends it. writer: of whoever iterates, if it
+    has one.
     """
 
     def __init__(self, services: Services, grant: Grant, request: StreamRequest) -> None:
@@ -35,6 +50,7 @@ class Stream(ABC):
         self.cursor = 0
         self.subscriber: Subscriber | None = None
         self.slot: Slot | None = None
+        self.writer: Writer | None = None
         self._gone = False
         config, now = services.config, self.now()
         self.heartbeat_at = now + config.heartbeat_s

@@ -39,7 +39,7 @@ class EventStream(Stream):
             chunk = self._chunk(taken)
             if subscriber.has_deltas and not subscriber.ending:
                 chunk += subscriber.take_deltas()
-            if chunk:
+            if chunk or (self.writer and self.writer.unsent):
                 yield chunk
             if self._must_stop(subscriber) or (subscriber.ending and subscriber.idle):
                 return
@@ -58,7 +58,7 @@ class EventStream(Stream):
             wait_s = self.wait_s() if subscriber.ending else due_at - monotonic()
             if wait_s <= 0:
                 return []
-            taken = subscriber.wait(wait_s, CHUNK_BYTES)
+            taken = subscriber.wait(wait_s, CHUNK_BYTES, self._pass_on)
             if len(taken) != 1 or subscriber.ending or subscriber.has_deltas or subscriber.gone:
                 return taken
             (batch,) = taken
@@ -68,6 +68,24 @@ class EventStream(Stream):
             if batch.seq is not None:
                 self.seq = batch.seq
             yield batch.blob
+
+    def _pass_on(self, batch: Batch) -> bool:
+        """Write a batch in the round that offers it, while `_follow` waits and nothing is queued.
+
+        So the stream's greenlet, most of what a subscriber costs in a round, sleeps on. False: what
+        the reader cannot take now, or has had in part, goes the long way through the queue.
+        """
+        writer, subscriber = self.writer, self.subscriber
+        if writer is None or subscriber is None or subscriber.ending or batch.first <= self.cursor:
+            return False
+        if not writer.pass_on(batch.blob):
+            return False
+        self.cursor = batch.last
+        if batch.seq is not None:
+            self.seq = batch.seq
+        if writer.unsent:
+            subscriber.wake()
+        return True
 
     def _catch_up(self, subscriber: Subscriber) -> Iterator[bytes]:
         """Read the log until the stream is live."""

@@ -109,6 +109,8 @@ def _serve(sock: Any, stream: Stream, head: bytes, stall_s: float) -> None:
     try:
         _set_options(sock)
         writer = _Writer(sock, stall_s)
+        if not isinstance(sock, ssl.SSLSocket):  # it may have to read first
+            stream.writer = writer
         with _watching(sock, stream.leave):
             writer.send(head + next(body, b""))
             for chunk in body:
@@ -167,9 +169,37 @@ class _Writer:
         self._taken = 0
         self._since: float | None = None  # it owes us bytes, and has taken none in the meantime
         self._check_at = 0.0
+        self._rest: bytes | memoryview = b""
+
+    @property
+    def unsent(self) -> bool:
+        return bool(self._rest)
+
+    def pass_on(self, content: bytes) -> bool:
+        """Send at once; False: it took nothing, or `send` has to look after it first."""
+        now = monotonic()
+        if self._rest or now >= self._check_at:
+            return False
+        if self._since is None:
+            self._since = now
+        try:
+            sent: int = self._sock.send(content)
+        except OSError:
+            return False  # `send` will meet it again, unless the kernel was only full
+        self._written += sent
+        if sent < len(content):
+            self._rest = memoryview(content)[sent:]
+        return True
 
     def send(self, content: bytes) -> None:
         """Send all of it in pieces. Raises Stalled when nothing is taken for `stall_s`."""
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            self._send(rest)
+        if content:
+            self._send(content)
+
+    def _send(self, content: bytes | memoryview) -> None:
         now = monotonic()
         if now >= self._check_at:
             self._check(now)

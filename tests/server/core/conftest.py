@@ -90,7 +90,13 @@ class Live(InProcess):
 
 
 @pytest.fixture
-def make_live(clock: ManualClock, tmp_path: Path) -> Iterator[Callable[..., Live]]:
+def straight() -> bool:
+    """Whether streams that wait are written to in the round itself; modules try both."""
+    return False
+
+
+@pytest.fixture
+def make_live(clock: ManualClock, tmp_path: Path, straight: bool) -> Iterator[Callable[..., Live]]:
     """Services with settings: make_live(queue_size=4); their streams are closed with the test."""
     made: list[Live] = []
 
@@ -98,6 +104,7 @@ def make_live(clock: ManualClock, tmp_path: Path) -> Iterator[Callable[..., Live
         engine: Engine = empty_engine("sqlite")
         config = Config(data_dir=tmp_path, database_url=str(engine.url), **settings)
         made.append(Live(Store(engine, clock), clock, config))
+        made[-1].straight = straight
         return made[-1]
 
     yield make

@@ -1,5 +1,6 @@
 """A column whose ranks have become too long gets new ones, and says so."""
 
+import pytest
 from sqlalchemy import update
 
 from cortex_server.db import schema
@@ -41,6 +42,7 @@ def test_a_move_into_a_crowd_gives_the_column_short_ranks_in_the_same_order(
         assert event["payload"]["revision"] == see(tickets.get, event["ticket"]).revision
 
 
+@pytest.mark.slow
 def test_squeezing_in_for_ever_never_makes_a_rank_longer_than_the_limit(do, see, make):
     make("first")
     make("last")

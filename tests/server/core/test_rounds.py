@@ -105,6 +105,26 @@ def test_a_delta_does_not_overtake_the_events_before_it(bus):
     assert subscriber.take_deltas() == b"second"
 
 
+def test_a_delta_waits_for_the_events_before_it_in_the_queue_and_in_the_log(bus):
+    subscriber = live(bus, project="CTX", deltas="*")
+    for position in (1, 2):
+        bus.publish(event(position))
+        turn()
+        subscriber.gathering.offer()
+    bus.publish_ephemeral(delta())
+    assert positions(subscriber.wait(0, 1)) == [1]
+    assert not subscriber.has_deltas, "the second event is still queued"
+    assert positions(subscriber.wait(0, 1)) == [2]
+    assert subscriber.has_deltas
+    subscriber.fall_behind()
+    subscriber.wait(0, 1)
+    assert not subscriber.has_deltas, "the log is to be read first"
+    assert bus.go_live(subscriber, 2)
+    with gevent.Timeout(5):
+        assert subscriber.wait(100, 1) == []
+    assert subscriber.take_deltas() == b"d"
+
+
 def test_a_transactions_events_come_in_one_round_however_many(bus):
     subscriber = live(bus)
     for position in range(1, 101):

@@ -43,6 +43,11 @@ def test_a_lifetime_ends_within_its_last_fifth(make_live, asked):
     assert_nothing_held(live)
 
 
+@pytest.fixture(params=[False, True], ids=["queued", "straight"])
+def straight(request):
+    return request.param
+
+
 def test_lifetimes_are_spread(make_live):
     live = make_live(stream_max_s=100)
     ends = {live.open().stream.lifetime_at - live.clock.monotonic() for _ in range(20)}

@@ -10,6 +10,11 @@ from tests.support.in_process import position_of, until
 from tests.support.stores import ALICE
 
 
+@pytest.fixture(params=[False, True], ids=["queued", "straight"])
+def straight(request):
+    return request.param
+
+
 def test_a_full_queue_is_dropped_and_read_from_the_log(make_live):
     live = make_live(queue_size=3)
     project = live.project()
