@@ -16,7 +16,7 @@ from cortex_cli import local_server, sdk, tickets_tree
 from cortex_cli.commands import board, config
 from cortex_cli.context import App, api
 from cortex_cli.options import Command
-from cortex_cli.output import say
+from cortex_cli.output import clean, say
 
 _LONGEST_KEY = 10  # a short one: every ticket's key begins with it
 _MOST_KEYS = 100
@@ -38,7 +38,7 @@ def command(app: App, demo: bool, keep: bool, detach: bool) -> None:
         raise click.UsageError("--keep goes with --demo.")
     config.checked(app)  # before a server runs for a board that cannot be shown
     url = app.server_url()
-    started = not local_server.is_ready(url) and _start(app, url)
+    started = not local_server.is_ready(url, app.ca_file()) and _start(app, url)
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     try:
         if detach:
@@ -107,10 +107,10 @@ def project_here(app: App) -> str:
 
 
 def _make(app: App, directory: Path) -> str:
-    stem = key_for(directory.name)
+    stem, name = key_for(directory.name), clean(directory.name).strip()
     for number in range(1, _MOST_KEYS):
         key = stem if number == 1 else f"{stem}{number}"
-        fields: dict[str, Any] = {"key": key, "name": directory.name or key}
+        fields: dict[str, Any] = {"key": key, "name": name or key}
         try:
             project = app.client.post(api("projects"), {**fields, "repo_path": str(directory)})
         except sdk.Conflict as error:

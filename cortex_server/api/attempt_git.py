@@ -11,8 +11,8 @@ from cortex_server.api.fields import (
     Generation,
     GitRef,
     Line,
-    Name,
     Path,
+    Reported,
     Text,
     Time,
     absent,
@@ -67,7 +67,7 @@ class NewCommits(Body):
 
 class NewPush(Body):
     generation: Generation
-    remote: Name
+    remote: Reported
     branch: GitRef
     sha: Sha
 

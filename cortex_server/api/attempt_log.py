@@ -10,9 +10,9 @@ from cortex_server.api.fields import (
     Body,
     Generation,
     Line,
-    Name,
     PageQuery,
     QueryInt,
+    Reported,
     absent,
 )
 from cortex_server.api.rights import owned_attempt, readable_attempt
@@ -32,7 +32,7 @@ LogText = Annotated[str, Field(max_length=ENTRY_MAX)]
 class NewEntry(Body):
     kind: LogKind
     text: LogText
-    tool: Name | None = absent()
+    tool: Reported | None = absent()
 
 
 class NewEntries(Body):

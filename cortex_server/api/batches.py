@@ -11,6 +11,7 @@ from cortex_server.api.fields import (
     GitRef,
     Line,
     Name,
+    OneLine,
     PageQuery,
     Path,
     RevisedBody,
@@ -41,7 +42,7 @@ Url = Annotated[str, Field(min_length=1, max_length=2000)]
 class BatchOptions(Body):
     """What a batch may say of how it is run."""
 
-    name: Title = absent()
+    name: Annotated[Title, OneLine] = absent()
     mode: BatchMode = absent()
     limit: Limit | None = absent()
     stop_on_failure: bool = absent()

@@ -29,6 +29,7 @@ TEXT_MAX = 1_048_576
 INT_MAX = 2**31 - 1
 PAGE_MAX = 500
 _CURSOR_MAX = 2048
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -68,6 +69,12 @@ def absent() -> Any:
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be blank")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError("must not have line ends or other control characters")
     return text
 
 
@@ -126,15 +133,24 @@ def _cursor(text: str) -> str:
 
 
 NotBlank = AfterValidator(_not_blank)
+# What people call a thing is typed again, in one line, to name it. Titles and texts, and what
+# programs report, are taken as they are: whoever shows them cleans them.
+OneLine = AfterValidator(_one_line)
+_ONE_LINE = {"pattern": r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"}  # for the schema
 Title = Annotated[str, Field(min_length=1, max_length=500), NotBlank]
-Name = Annotated[str, Field(min_length=1, max_length=200), NotBlank]
+Name = Annotated[
+    str, Field(min_length=1, max_length=200, json_schema_extra=_ONE_LINE), NotBlank, OneLine
+]
+Reported = Annotated[str, Field(min_length=1, max_length=200), NotBlank]
 Text = Annotated[str, Field(max_length=TEXT_MAX)]
 FilledText = Annotated[str, Field(min_length=1, max_length=TEXT_MAX), NotBlank]
 Line = Annotated[str, Field(min_length=1, max_length=2000), NotBlank]
 Path = Annotated[str, Field(min_length=1, max_length=4096), NotBlank]
 GitRef = Annotated[str, Field(min_length=1, max_length=255), NotBlank]
 Color = Annotated[str, Field(min_length=1, max_length=64), NotBlank]
-LabelName = Annotated[str, Field(min_length=1, max_length=64), NotBlank]
+LabelName = Annotated[
+    str, Field(min_length=1, max_length=64, json_schema_extra=_ONE_LINE), NotBlank, OneLine
+]
 Key = Annotated[
     str,
     Field(json_schema_extra={"pattern": "^[A-Za-z][A-Za-z0-9_-]{0,31}$"}),

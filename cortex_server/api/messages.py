@@ -9,9 +9,9 @@ from cortex_server.api.endpoint import Read, Routes, Write
 from cortex_server.api.fields import (
     INT_MAX,
     Body,
-    Name,
     PageQuery,
     QueryInt,
+    Reported,
     RevisedBody,
     Text,
     absent,
@@ -32,7 +32,7 @@ MESSAGES_MAX = 5_000  # in one request, which is one transaction
 class NewPart(Body):
     type: PartType
     text: Text
-    tool: Name | None = absent()
+    tool: Reported | None = absent()
     input: Any = absent()
     status: MessageStatus = absent()
 

@@ -6,7 +6,16 @@ from pydantic import Field
 
 from cortex_server.api.answers import Status
 from cortex_server.api.endpoint import Read, Routes, Write
-from cortex_server.api.fields import Body, FilledText, Line, Name, PageQuery, Title, Word, absent
+from cortex_server.api.fields import (
+    Body,
+    FilledText,
+    Line,
+    PageQuery,
+    Reported,
+    Title,
+    Word,
+    absent,
+)
 from cortex_server.api.rights import scope
 from cortex_server.api.sessions import writable_session
 from cortex_server.domains import permissions, questions, sessions
@@ -22,8 +31,8 @@ DETAIL_MAX = 65_536
 
 
 class NewOption(Body):
-    id: Name
-    label: Name
+    id: Reported
+    label: Reported
     description: Line | None = absent()
 
 
@@ -36,13 +45,13 @@ class NewPermission(Body):
     options: Annotated[list[NewOption], Field(max_length=OPTIONS_MAX)] = absent()
     multiple: bool = absent()
     free_text: bool = absent()
-    external_id: Name | None = absent()
+    external_id: Reported | None = absent()
 
 
 class Reply(Body):
     """choices: the ids of options that are offered · text: where words of one's own are taken."""
 
-    choices: Annotated[list[Name], Field(max_length=OPTIONS_MAX)] = absent()
+    choices: Annotated[list[Reported], Field(max_length=OPTIONS_MAX)] = absent()
     text: FilledText | None = absent()
 
 

@@ -10,8 +10,8 @@ from cortex_server.api.fields import (
     Generation,
     Key,
     Line,
-    Name,
     PageQuery,
+    Reported,
     ShortName,
     Uuid,
     absent,
@@ -40,8 +40,8 @@ class Registration(Body):
 
     id: Uuid | None = absent()
     name: ShortName
-    host: Name
-    version: Name
+    host: Reported
+    version: Reported
     parallel: Annotated[int, Field(ge=1, le=1000)]
     projects: Annotated[list[Key], Field(min_length=1, max_length=1000)] | None = absent()
     agents: Annotated[list[Offer], Field(max_length=100)]

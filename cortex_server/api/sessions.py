@@ -10,8 +10,8 @@ from cortex_server.api.fields import (
     FilledText,
     Flag,
     Line,
-    Name,
     PageQuery,
+    Reported,
     RevisedBody,
     Title,
     Uuid,
@@ -38,8 +38,8 @@ class NewSession(Body):
     id: Uuid = absent()
     attempt: Uuid | None = absent()
     title: Title | None = absent()
-    agent: Name | None = absent()
-    model: Name | None = absent()
+    agent: Reported | None = absent()
+    model: Reported | None = absent()
     parent_id: Uuid | None = absent()
     status: OpenStatus = absent()
 
@@ -51,8 +51,8 @@ class SessionChange(RevisedBody):
     tool: Line | None = absent()
     work: Line | None = absent()
     title: Title | None = absent()
-    agent: Name | None = absent()
-    model: Name | None = absent()
+    agent: Reported | None = absent()
+    model: Reported | None = absent()
     parent_id: Uuid | None = absent()
 
 

@@ -16,7 +16,7 @@ from cortex_cli.board.work import Attempt, LogEntry
 from tests.board import samples
 from tests.board.screen import PROGRAM, Terminal, python
 from tests.board.walker import SIZES, assert_sound
-from tests.support.hostile import string
+from tests.support.hostile import NOT_IN_NAMES, string
 from tests.support.server import Server
 
 SEED = os.environ.get("CORTEX_TEST_SEED", "1")
@@ -172,7 +172,7 @@ def test_whatever_is_shown_is_harmless_at_every_size(ascii_only):
 KNOWN = re.compile(
     rb"\x1b\[(?:[0-9;]*[ABCDEFGHJKLMPSTXZabdfhlmrt@]|\?(?:1|7|12|25|1000|1002|1006|1034|1049|2004|2026)"
     rb"(?:;\d+)*[hl]|!p|>[0-9;]*[a-z]|22;0;0t|23;0;0t)"
-    rb"|\x1b[=>78M]|\x1b\([B0]|\x1b\]52;c;[A-Za-z0-9+/=]*\x07|\x1b\]9;[^\x00-\x1f\x7f]*\x07"
+    rb"|\x1b[=>78M]|\x1b\([B0]|\x1b\]104\x07|\x1b\]52;c;[A-Za-z0-9+/=]*\x07|\x1b\]9;[^\x00-\x1f\x7f]*\x07"
     rb"|[\r\n\x08\x0f\x0e\x07]"
 )
 TYPED = [
@@ -220,11 +220,12 @@ TYPED = [
 @pytest.mark.e2e
 def test_only_known_sequences_reach_a_terminal(server: Server):
     hostile = Hostile(SEED)
-    server.make("/projects", key="CTX", name=hostile.text().replace("\0", "") + "x")
+    name = "".join(c for c in hostile.text() if c not in NOT_IN_NAMES)
+    server.make("/projects", key="CTX", name=f"{name}\u202ex")
     rows = [
         {
             "title": (hostile.text().replace("\0", "") + "x")[-400:],
-            "labels": [f"\x1b[3{n % 8}m\u202e"],
+            "labels": [f"[3{n % 8}m\u202e"],
             "body": hostile.text().replace("\0", ""),
             "status": COLUMNS[n % 4],
         }

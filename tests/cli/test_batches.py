@@ -79,7 +79,8 @@ def test_what_is_refused(cortex: Cortex, runner: RunnerSide, project: str) -> No
     assert cortex("batch", "create", "1", "--agent", EVIL).code == 1
     assert cortex("batch", "create", "1", "--hold", "--follow").code == 2
     assert cortex("batch", "create", "1", "--limit", "0").code == 2
-    named = cortex("batch", "create", "1", "--hold", "--name", f"{EVIL}\nsecond")
+    assert cortex("batch", "create", "1", "--hold", "--name", f"{EVIL}\nsecond").code == 1
+    named = cortex("batch", "create", "1", "--hold", "--name", "red\u202e")
     for ran in (named, cortex("batch", "list"), cortex("batch", "show")):
         assert "red" in ran.out + ran.err
         assert not set(ran.out + ran.err) & {"\x1b", "\x9b", "\u202e"}

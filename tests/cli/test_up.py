@@ -28,7 +28,7 @@ class Machine:
     def __init__(self, directory: Path) -> None:
         self.home = directory / "home"
         self.home.mkdir()
-        self.repository = directory / "a-repo"
+        self.repository = directory / "a\nrepo"  # no name for a project, as it is
         (self.repository / ".git").mkdir(parents=True)
         self.server = Server(self.home)  # never started: only its port and its environment
         self.state = self.home / "state" / "cortex"

@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from tests.support.hostile import string
+from tests.support.hostile import NOT_IN_NAMES, string
 from tests.support.server import Server
 
 PROJECT = "FUZ"
@@ -50,6 +50,10 @@ class Fuzzed:
     def name(self, longest: int = 60) -> str:
         return self.text(longest)
 
+    def given(self, longest: int = 60) -> str:
+        """As what people call a thing: the server takes no control characters there."""
+        return "".join(c for c in self.text(longest) if c not in NOT_IN_NAMES)
+
     def lines(self) -> str:
         """Several strings, as in a body or in a log."""
         return self.choose.choice(["\n", "\r\n", "\r", " ", "\n\n"]).join(
@@ -80,7 +84,7 @@ class Fuzzed:
     # --- what is written
 
     def _project(self) -> None:
-        titles = [self.name() for _ in range(4)]
+        titles = [self.given() for _ in range(4)]
         names = ("backlog", "progress", "review", "done")
         columns = [
             {"name": name, "title": title} for name, title in zip(names, titles, strict=True)
@@ -89,17 +93,17 @@ class Fuzzed:
             "POST",
             "/projects",
             key=PROJECT,
-            name=self.name(),
+            name=self.given(),
             columns=columns,
             default_branch=self.name(),
             repo_path=f"/{self.name()}",
         )
         for number in range(20):
-            self.send("POST", "/projects", key=f"F{number}", name=self.name())
-            self.send("POST", "/teams", key=f"t{number}", name=self.name(), color=self.name(30))
+            self.send("POST", "/projects", key=f"F{number}", name=self.given())
+            self.send("POST", "/teams", key=f"t{number}", name=self.given(), color=self.name(30))
         for _ in range(30):
             made = self.send(
-                "POST", f"/projects/{PROJECT}/labels", name=self.name(), color=self.name(30)
+                "POST", f"/projects/{PROJECT}/labels", name=self.given(), color=self.name(30)
             )
             self.ids["label"] = made.get("name", "")
 
@@ -107,8 +111,8 @@ class Fuzzed:
         return {
             "title": self.name(200),
             "body": self.lines(),
-            "assignee": self.name(),
-            "labels": [self.name(30)] if self.choose.random() < 0.1 else [],
+            "assignee": self.given(),
+            "labels": [self.given(30)] if self.choose.random() < 0.1 else [],
             "references": [self.name()],
             "status": self.choose.choice(["backlog", "progress", "review"]),
         }
@@ -148,7 +152,7 @@ class Fuzzed:
             "/profiles",
             name="p1",
             agent="shell",
-            options={"model": self.name(), "prompt": self.lines(), "args": [self.name()]},
+            options={"model": self.given(), "prompt": self.lines(), "args": [self.name()]},
         )
         for ticket in (1, 2, 3):
             asked = {"agent": "shell", "prompt": self.lines(), "base": self.name()}
@@ -289,7 +293,7 @@ class Fuzzed:
                 "POST",
                 f"/projects/{PROJECT}/batches",
                 agent="shell",
-                name=self.name(),
+                name=self.given(),
                 prompt=self.lines(),
                 tickets=[f"{PROJECT}-9"],
                 start=False,
@@ -298,11 +302,11 @@ class Fuzzed:
             made = self.must(
                 "POST",
                 f"/projects/{PROJECT}/triggers",
-                name=self.name(),
+                name=self.given(),
                 on={"types": ["ticket.moved"], "filter": {self.name(): self.name()}},
                 action={"kind": "attempt", "agent": "shell", "prompt": self.lines()},
                 enabled=False,
             )
             self.ids["trigger"] = made["id"]
-            made = self.must("POST", "/tokens", name=self.name(), role="write")
+            made = self.must("POST", "/tokens", name=self.given(), role="write")
             self.ids["token"] = made["id"]

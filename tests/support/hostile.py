@@ -11,6 +11,7 @@ SEQUENCES = (
     "\x1b[", "\x1b", "\x1b]", "\x9b", "\x1b[999999999999999999C", "\x1b]0;never ended", "\x1bM",
 )  # fmt: skip
 CONTROLS = tuple(map(chr, (*range(32), *range(0x7F, 0xA0))))
+NOT_IN_NAMES = frozenset((*CONTROLS, "\u2028", "\u2029"))  # the server refuses them
 BIDI = tuple(map(chr, (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 HIDDEN = (
     "\u200b", "\u200c", "\u200d", "\u2060", "\u2064", "\ufeff", "\u00ad", "\u180e", "\ufff9",

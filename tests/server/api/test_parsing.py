@@ -97,6 +97,28 @@ def test_a_refused_field_is_named_in_plain_words(shared, method, path, body, fie
     assert "Input" not in answer.json["errors"][0]["message"]
 
 
+START = {"on": {"types": ["*"]}, "action": {"kind": "attempt", "agent": "a"}}
+NAMED = {
+    "project": ("/projects", {"key": "P"}),
+    "team": ("/teams", {"key": "t"}),
+    "token": ("/tokens", {"role": "read"}),
+    "label": ("/projects/CTX/labels", {}),
+    "trigger": ("/projects/CTX/triggers", START),
+    "batch": ("/projects/CTX/batches", {"agent": "a", "tickets": ["CTX-1"]}),
+    "profile": ("/profiles", {"agent": "a"}),
+    "runner": ("/runners", {"host": "h", "version": "1", "parallel": 1, "agents": []}),
+}
+
+
+@pytest.mark.parametrize("path, body", NAMED.values(), ids=NAMED.keys())
+def test_a_name_is_one_line_without_control_characters(shared, path, body):
+    for bad in ("\x1b", "\n", "\x9b", "\u2028"):
+        answer = shared("POST", path, json={**body, "name": f"a{bad}b"})
+
+        assert is_problem(answer, 422, "invalid")
+        assert "name" in [error["field"] for error in answer.json["errors"]]
+
+
 def test_a_missing_field_is_named(shared):
     answer = shared.raw("POST", "/projects/CTX/tickets", b"{}")
 
