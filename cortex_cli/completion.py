@@ -235,7 +235,8 @@ def _answers(ctx: click.Context, incomplete: str, ask: Ask) -> list[CompletionIt
     try:
         app = _app(ctx)
         where = sdk.discover(app.server_environ())
-        with sdk.CortexClient(where.url, where.token, timeout=_TIMEOUT_S, retries=1) as client:
+        options: dict[str, Any] = {"timeout": _TIMEOUT_S, "ca_file": where.ca_file, "retries": 1}
+        with sdk.CortexClient(where.url, where.token, **options) as client:
             found = list(ask(client, app))
     except Exception:  # whatever it is: a message here would land in the middle of a command line
         return []

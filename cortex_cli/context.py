@@ -55,11 +55,17 @@ class App:
 
     def _require_a_server(self) -> None:
         """Without a server, that is the news, not the missing token."""
-        sdk.CortexClient(self.server_url(), "none", timeout=3, retries=1).get("/readyz")
+        sdk.CortexClient(
+            self.server_url(), "none", timeout=3, ca_file=self.ca_file(), retries=1
+        ).get("/readyz")
 
     def server_url(self) -> str:
         """Return where the server is, whether or not there is a token for it."""
         return (self.url or sdk.server_url(self.environ)).rstrip("/")
+
+    def ca_file(self) -> str | None:
+        """Return the file of authorities to trust there, where one is named."""
+        return sdk.ca_file(self.environ)
 
     def server_environ(self) -> dict[str, str]:
         """Return the environment with `--url` applied."""
@@ -68,7 +74,7 @@ class App:
     def connect(self, quiet: bool = False) -> sdk.CortexClient:
         """Return a new client; the caller closes it. Prints nothing when `quiet`."""
         where = self.endpoint(quiet)
-        return sdk.CortexClient(where.url, where.token)
+        return sdk.CortexClient(where.url, where.token, ca_file=where.ca_file)
 
     @property
     def client(self) -> sdk.CortexClient:

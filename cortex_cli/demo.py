@@ -97,7 +97,9 @@ class Demo:
             },
         )
         self._tokens.append(token["id"])
-        client = sdk.CortexClient(self._client.base_url, token["secret"])
+        client = sdk.CortexClient(
+            self._client.base_url, token["secret"], ca_file=self._client.ca_file
+        )
         worker = _Worker(self, client, project, agent, _rng(self._seed, number))
         thread = threading.Thread(
             target=worker.work, args=(tickets, self._rounds), name=f"demo-{agent.name}", daemon=True

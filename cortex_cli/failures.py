@@ -142,7 +142,7 @@ def explain(error: sdk.CortexError) -> str:
     from cortex_cli import sdk
 
     text = str(error)
-    if isinstance(error, sdk.Unreachable):
+    if isinstance(error, sdk.Unreachable) and not isinstance(error, sdk.Untrusted):
         return f"{text}\nIs the server running? Start it with `cortex up` or `cortex serve`."
     if isinstance(error, sdk.Invalid):
         told = [line for line in _field_errors(error) if line not in text]

@@ -193,14 +193,16 @@ class LocalServer:
             os.close(lock)
 
 
-def is_ready(url: str) -> bool:
+def is_ready(url: str, ca_file: str | None = None) -> bool:
     """Say whether a Cortex server answers there and is ready.
 
-    Raises Failed when something answers that is no Cortex.
+    Raises Failed when something answers that is no Cortex, Untrusted for its certificate.
     """
-    with sdk.CortexClient(url, "none", timeout=2.0, retries=1) as client:
+    with sdk.CortexClient(url, "none", timeout=2.0, ca_file=ca_file, retries=1) as client:
         try:
             answer = client.get("/readyz")
+        except sdk.Untrusted:  # something is there
+            raise
         except (sdk.Unreachable, sdk.Overloaded, sdk.ServerFault):
             return False
         except sdk.CortexError as error:

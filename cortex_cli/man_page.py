@@ -51,6 +51,7 @@ FILES = (
 ENVIRONMENT = (
     ("CORTEX_URL", "The server."),
     ("CORTEX_TOKEN", "The token."),
+    ("CORTEX_CA_FILE", "The certificates to trust over https, PEM; else those of certifi."),
     ("CORTEX_PROJECT", "The project."),
     ("CORTEX_CONFIG", "The configuration file."),
     ("CORTEX_ASCII", "1: no characters but ASCII."),

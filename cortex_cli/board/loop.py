@@ -115,6 +115,8 @@ class Loop:
         self._dirty = self._dirty or self._model is not before
         if isinstance(message, Snapshot):
             _keep_all()
+            if not self._model.everything:
+                self._painted_at = 0.0  # a whole board is worth a frame of its own
         self._perform(effects)
 
     def _perform(self, effects: tuple[Effect, ...]) -> None:

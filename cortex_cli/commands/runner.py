@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import click
 
 from cortex_cli import completion, sdk
-from cortex_cli.context import App
+from cortex_cli.context import App, api
 from cortex_cli.failures import Failed
 from cortex_cli.options import Command
 from cortex_cli.output import clean, say, to_json
@@ -67,18 +68,20 @@ def command(
 
     Each attempt gets a branch and a worktree of its own, below the repository that its project
     names on this machine. On SIGTERM or Ctrl-C the agents are ended and the runner leaves; the
-    second time they are killed.
+    second time they are killed. A project that does not exist ends it with exit code 5.
     """
     tell = _Lines(as_json)
     where = app.endpoint()
     name = _checked(name or _default_name())
+    for project in projects:
+        api("projects", project)  # whether there is one, the server says when it is reached
     offered = _offered(agents, app.environ, tell)
     try:
         book = journal.Journal(journal.directory_of(app.environ, where.url, name))
     except (journal.NameTaken, OSError) as error:
         raise Failed(f"{error}") from None
     identity = Identity(name, socket.gethostname(), _version(), parallel, projects)
-    with sdk.CortexClient(where.url, where.token) as client:
+    with closing(book), sdk.CortexClient(where.url, where.token, ca_file=where.ca_file) as client:
         shop = Workshop(
             client=client,
             journal=book,
@@ -90,11 +93,12 @@ def command(
             environ=app.environ,
         )
         _run(shop, identity, where)
-    book.close()
 
 
 def _run(shop: Workshop, identity: Identity, where: sdk.Endpoint) -> None:
-    with sdk.CortexClient(where.url, where.token, timeout=BEAT_S, retries=1) as beats:
+    with sdk.CortexClient(
+        where.url, where.token, timeout=BEAT_S, ca_file=where.ca_file, retries=1
+    ) as beats:
         runner = Runner(shop, identity, beats)
         with _Signals(runner.drain, runner.kill):
             runner.run()

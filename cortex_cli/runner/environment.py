@@ -53,6 +53,7 @@ class Access:
     ticket: str
     session: str | None
     attempt: str
+    ca_file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,8 @@ def _of_the_board(access: Access) -> dict[str, str]:
         "CORTEX_TICKET": access.ticket,
         "CORTEX_ATTEMPT": access.attempt,
     }
-    return values if access.session is None else {**values, "CORTEX_SESSION": access.session}
+    more = {"CORTEX_SESSION": access.session, "CORTEX_CA_FILE": access.ca_file}
+    return values | {name: value for name, value in more.items() if value is not None}
 
 
 def _make_home(homes: Path, attempt: str) -> Path:

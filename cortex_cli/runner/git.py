@@ -7,13 +7,14 @@ work in one repository) are waited for.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import random
 import re
 import shutil
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from cortex_cli.runner.git_errors import (
     NoSuchRevision,
     NotARepository,
     NotTrusted,
+    TimedOut,
     TooLarge,
 )
 from cortex_cli.runner.git_settings import (
@@ -56,6 +58,7 @@ _FLAGS: Mapping[str, tuple[str, ...]] = {
 }
 _CREDENTIALS = re.compile(r"(?<=//)[^/@\s']+@")
 _SAID_LINES = 4
+_READ_IN_WORKTREES = frozenset({".gitignore", ".gitattributes", ".gitmodules", ".mailmap"})
 _LONGEST_LINK = 8192  # bytes of a file that holds one path
 _Stamps = tuple[tuple[int, ...], ...]
 
@@ -94,7 +97,8 @@ class Repository:
         settings["GIT_CEILING_DIRECTORIES"] = str(path.parent)  # not one that happens to be above
         argv = [_git(base), *ARGUMENTS, "rev-parse", "--path-format=absolute"]
         argv += ["--is-bare-repository", "--git-dir", "--git-common-dir"]
-        ran = programs.run(argv, cwd=path, environ=settings, deadline=deadline)
+        with _naming_pipes(path, path / ".git"):
+            ran = programs.run(argv, cwd=path, environ=settings, deadline=deadline)
         if ran.code:
             raise _not_opened(path, _said(ran))
         is_bare, git_dir, common_dir = ran.text.split("\n")
@@ -163,7 +167,8 @@ class Repository:
     def _settings(self, *, deadline: float) -> list[Entry]:
         argv = [_git(self.base), *ARGUMENTS, "config", "--list", "--show-scope", "-z"]
         environ = environment(self.base, FIXED) | self._place()
-        ran = programs.run(argv, cwd=self.path, environ=environ, deadline=deadline)
+        with _naming_pipes(self.path, self.common_dir):
+            ran = programs.run(argv, cwd=self.path, environ=environ, deadline=deadline)
         if ran.code or ran.truncated:
             raise GitFailed("config", ran.code, _said(ran))
         return parse(ran.out)
@@ -191,9 +196,11 @@ class Repository:
         pause = _FIRST_PAUSE_S
         while True:
             environ = self.environ(extra, deadline=deadline) | dict(variables or {})
-            ran = programs.run(
-                argv, cwd=self.path, environ=environ, deadline=deadline, input=input, limit=limit
-            )
+            with _naming_pipes(self.path, self.common_dir):
+                ran = programs.run(
+                    argv, cwd=self.path, environ=environ, deadline=deadline, input=input,
+                    limit=limit,
+                )  # fmt: skip
             if ran.truncated:
                 if cut:
                     return ran
@@ -265,6 +272,21 @@ class Repository:
         # Told, not found: neither core.worktree nor a worktree's own `.git` leads elsewhere.
         place = {"GIT_DIR": str(self.git_dir), "GIT_COMMON_DIR": str(self.common_dir)}
         return place if self.bare else {**place, "GIT_WORK_TREE": str(self.path)}
+
+
+@contextlib.contextmanager
+def _naming_pipes(top: Path, common_dir: Path) -> Iterator[None]:
+    """Say at what git hangs when it does: an agent can put a named pipe where git reads a file."""
+    try:
+        yield
+    except TimedOut as error:
+        found = plain_files.named_pipe(top, _READ_IN_WORKTREES)
+        pipe = found or plain_files.named_pipe(common_dir)
+        if pipe is None:
+            raise
+        raise TimedOut(
+            f"{error} {pipe} is a named pipe, and git waits for somebody to write to it: remove it."
+        ) from None
 
 
 @functools.cache

@@ -235,6 +235,7 @@ class AttemptJob:
             str(self.attempt["ticket"]),
             _id_of(self._claim.get("session")),
             self.id,
+            self._shop.client.ca_file,
         )
         options = (self._claim.get("profile") or {}).get("options") or {}
         home = environment.prepare(

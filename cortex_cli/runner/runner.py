@@ -44,6 +44,7 @@ class Runner:
         self._beats = beats
         self._id = ""
         self._registered = False
+        self._only: list[str] = []  # the keys of the projects that it was told to serve
         self._served: list[str] = []
         self._lease_s = _FIRST_LEASE_S
         self._jobs: dict[str, Job] = {}
@@ -108,27 +109,37 @@ class Runner:
     # The server's view of this runner
 
     def _register_when_reachable(self) -> bool:
-        """Register; False when it is to leave before that worked."""
+        """Register; False when it is to leave before that worked.
+
+        Raises NotFound for a project that it was told to serve and that does not exist.
+        """
         pause = 0.2
         while not self._draining.is_set():
             try:
+                self._only = [self._key_of(name) for name in self._identity.projects]
                 self._register()
                 return True
             except sdk.CortexError as error:
-                if not error.retryable:
+                if not error.retryable or isinstance(error, sdk.Untrusted):
                     raise
                 self._unreachable(error)
             self._draining.wait(pause)
             pause = min(2 * pause, LOOK_EVERY_S)
         return False
 
+    def _key_of(self, project: str) -> str:
+        """Return a project's key as the server writes it; any case of letters may be given."""
+        try:
+            return str(self._shop.client.get(sdk.url_path("api", "projects", project))["key"])
+        except sdk.NotFound:  # to a token that is limited to others the server does not name it
+            self._shop.tell("error", {"text": f"Project {project} cannot be served."})
+            raise
+
     def _register(self) -> None:
         """Say what this runner offers, and for which projects: those whose repository is here."""
         projects = self._shop.client.paginate("/api/projects", limit=500)
         served = self._shop.repositories.served(
-            project
-            for project in projects
-            if not self._identity.projects or project["key"] in self._identity.projects
+            project for project in projects if not self._only or project["key"] in self._only
         )
         if self._registered and served == self._served:
             return

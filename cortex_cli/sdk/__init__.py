@@ -3,7 +3,7 @@
     from cortex_cli.sdk import CortexClient, Event, Lost, discover
 
     found = discover()
-    with CortexClient(found.url, found.token) as client:
+    with CortexClient(found.url, found.token, ca_file=found.ca_file) as client:
         client.post("/api/projects/cortex/tickets", {"title": "Try it"})
         with client.events(project="cortex") as stream:
             for value in stream:
@@ -17,13 +17,14 @@ Importing this is cheap: each name is imported with its first use, requests with
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .discover import DEFAULT_URL, Endpoint, discover, server_url, token_path, url_path
+from .discover import DEFAULT_URL, Endpoint, ca_file, discover, server_url, token_path, url_path
 
 if TYPE_CHECKING:
     from .client import CortexClient
     from .cursor import Cursor
     from .errors import (
         BadAddress,
+        BadAuthorities,
         Conflict,
         CortexError,
         EventTooLarge,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         ServerFault,
         StreamError,
         Unreachable,
+        Untrusted,
     )
     from .stream import EventStream
     from .values import (
@@ -58,6 +60,7 @@ __all__ = [
     "DEFAULT_URL",
     "Actor",
     "BadAddress",
+    "BadAuthorities",
     "Conflict",
     "Connected",
     "CortexClient",
@@ -85,7 +88,9 @@ __all__ = [
     "State",
     "StreamError",
     "Unreachable",
+    "Untrusted",
     "Value",
+    "ca_file",
     "discover",
     "server_url",
     "token_path",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from .errors import CortexError, Redirected, Unreachable
+from .errors import CortexError, Redirected, Unreachable, Untrusted
 
 MOST_REDIRECTS = 5
 _KEEPS_METHOD = frozenset({307, 308})
 SILENCE = "no answer in time"
+# OpenSSL's: signed by itself, or by somebody who is not among the authorities.
+_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
 REDIRECTS = frozenset({301, 302, 303}) | _KEEPS_METHOD
 
 Query = list[tuple[str, str]]
@@ -84,6 +87,9 @@ def origin_text(url: str) -> str:
 def unreachable(call: Call | None, error: BaseException) -> CortexError:
     """Return Unreachable with a sentence for people; nothing of the request but its origin."""
     where = origin_text(call.url) if call is not None else "the server"
+    for cause in _causes(error):
+        if type(cause).__name__ == "SSLCertVerificationError":  # by name: ssl may not be imported
+            return Untrusted(f"Cannot reach Cortex at {where}: {_refused(cause)}")
     reason = _reason(error)
     return Unreachable(f"Cannot reach Cortex at {where}: {reason}.", silent=reason == SILENCE)
 
@@ -91,16 +97,30 @@ def unreachable(call: Call | None, error: BaseException) -> CortexError:
 def _reason(error: BaseException) -> str:
     if type(error).__name__ == "ConnectTimeout":  # ours, or that of requests
         return "no connection in time"
-    seen: BaseException | None = error
-    for _ in range(10):
-        if seen is None:
-            break
+    for seen in _causes(error):
         if isinstance(seen, TimeoutError) or "Timeout" in type(seen).__name__:
             return SILENCE
         if isinstance(seen, OSError) and seen.errno is not None and seen.strerror:
             return seen.strerror.lower()
-        seen = getattr(seen, "reason", None) if _is_error(seen, "reason") else _inner(seen)
     return "the connection broke"
+
+
+def _refused(error: Any) -> str:
+    """Return why a certificate is refused, and what to do about it where a setting can help."""
+    why = f"its certificate is refused, {error.verify_message.rstrip('.')}."
+    if error.verify_code in _UNKNOWN_AUTHORITY:
+        return f"{why} If a private authority signed it, name its PEM file in CORTEX_CA_FILE."
+    return why
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and what it wraps, outermost first."""
+    seen: BaseException | None = error
+    for _ in range(10):
+        if seen is None:
+            return
+        yield seen
+        seen = getattr(seen, "reason", None) if _is_error(seen, "reason") else _inner(seen)
 
 
 def _is_error(error: BaseException, name: str) -> bool:

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from .backoff import Backoff
-from .discover import checked_token, checked_url
+from .discover import check_ca_file, checked_token, checked_url
 from .errors import CortexError, StreamError, Unreachable, refusal_from
 from .sse import MAX_EVENT_BYTES
 from .stream import EventStream, Seams, Wait, wait_on
@@ -35,6 +36,8 @@ class CortexClient:
 
     timeout: seconds to connect, to wait for an answer or the first frame of a stream, and after
         which no call is repeated.
+    ca_file: whom to trust over https, a file of PEM certificates or a directory of them; not read
+        over http.
     retries: tries of one call while the connection fails.
     clock, rand, wait: for tests.
     """
@@ -54,12 +57,14 @@ class CortexClient:
     ) -> None:
         """Take the address and the token; the network is first used by a call.
 
-        Raises BadAddress or NoToken.
+        Raises BadAddress, NoToken or BadAuthorities.
         """
         self.base_url = checked_url(base_url)
+        if ca_file is not None and urlsplit(self.base_url).scheme == "https":
+            check_ca_file(ca_file)
         self.timeout = timeout
         self._token = checked_token(token, "The token")
-        self._ca_file = ca_file
+        self.ca_file = ca_file
         self._retries = max(1, retries)
         self._max_event_bytes = max_event_bytes
         self._clock, self._rand, self._wait = clock, rand, wait
@@ -214,7 +219,7 @@ class CortexClient:
         def connection() -> Connection:
             from .connection import Connection
 
-            return Connection(self._ca_file)
+            return Connection(self.ca_file)
 
         def call(cursor: str | None, silence_s: float) -> Call:
             resumed = {**fixed, "Last-Event-ID": cursor} if cursor else fixed
@@ -249,7 +254,8 @@ class CortexClient:
                 return transport.exchange(self._session(), call)
             except Unreachable as error:
                 if tries == self._retries or self._clock() >= deadline:
-                    raise Unreachable(str(error), key) from None
+                    error.idempotency_key = key
+                    raise
             self._wait(threading.Event(), _PAUSE_S * tries * self._rand())
         raise AssertionError("the last try returns or raises")
 
@@ -258,7 +264,7 @@ class CortexClient:
 
         with self._lock:
             if self._shared is None:
-                self._shared = transport.new_session(self._ca_file)
+                self._shared = transport.new_session(self.ca_file)
             return self._shared
 
     def _answer(self, reply: Reply) -> Any:

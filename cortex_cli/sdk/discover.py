@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from .errors import BadAddress, NoToken
+from .errors import BadAddress, BadAuthorities, NoToken
 
 DEFAULT_URL = "http://127.0.0.1:4747"
 _LONGEST_TOKEN = 4096
@@ -21,12 +21,14 @@ class Endpoint:
 
     source: "CORTEX_TOKEN", or the path of the token file.
     warnings: sentences that the user should read.
+    ca_file: whom to trust over https, for `CortexClient`; None: the authorities of certifi.
     """
 
     url: str
     token: str = field(repr=False)
     source: str
     warnings: tuple[str, ...] = ()
+    ca_file: str | None = None
 
 
 def discover(environ: Mapping[str, str] = os.environ) -> Endpoint:
@@ -36,10 +38,11 @@ def discover(environ: Mapping[str, str] = os.environ) -> Endpoint:
     Raises NoToken or BadAddress.
     """
     url = checked_url(server_url(environ))
-    warnings = _plaintext_warning(url)
+    warnings, trusted = _plaintext_warning(url), ca_file(environ)
     token = environ.get("CORTEX_TOKEN", "").strip()
     if token:
-        return Endpoint(url, checked_token(token, "CORTEX_TOKEN"), "CORTEX_TOKEN", warnings)
+        token = checked_token(token, "CORTEX_TOKEN")
+        return Endpoint(url, token, "CORTEX_TOKEN", warnings, trusted)
     if environ.get("CORTEX_TICKET"):
         raise NoToken(
             "CORTEX_TICKET is set and CORTEX_TOKEN is not: an agent uses the token of its "
@@ -47,7 +50,7 @@ def discover(environ: Mapping[str, str] = os.environ) -> Endpoint:
         )
     path = token_path(environ)
     token, more = _read(path)
-    return Endpoint(url, checked_token(token, str(path)), str(path), warnings + more)
+    return Endpoint(url, checked_token(token, str(path)), str(path), warnings + more, trusted)
 
 
 def server_url(environ: Mapping[str, str] = os.environ) -> str:
@@ -55,6 +58,12 @@ def server_url(environ: Mapping[str, str] = os.environ) -> str:
     port = environ.get("CORTEX_PORT", "")
     default = f"http://127.0.0.1:{port}" if port.isdecimal() and int(port) else DEFAULT_URL
     return environ.get("CORTEX_URL") or default
+
+
+def ca_file(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the path that CORTEX_CA_FILE names, absolute: an agent works in another directory."""
+    named = environ.get("CORTEX_CA_FILE")
+    return os.path.abspath(named) if named else None
 
 
 def token_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -96,6 +105,27 @@ def checked_token(token: str, source: str) -> str:
     if len(token) > _LONGEST_TOKEN or not all("!" <= c <= "~" for c in token):
         raise NoToken(f"{source} does not hold a token: it has characters that none has.")
     return token
+
+
+def check_ca_file(path: str) -> None:
+    """Raise BadAuthorities unless it is a file of PEM certificates, or a directory of them."""
+    import ssl  # when needed: it takes its time
+
+    what = f"The file of authorities (CORTEX_CA_FILE) {path}"
+    if os.path.isdir(path):
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        raise BadAuthorities(
+            f"{what} holds no certificate in PEM form, or a damaged one. A certificate begins with "
+            "-----BEGIN CERTIFICATE-----; name the file of the authority's."
+        ) from None
+    except OSError as error:
+        raise BadAuthorities(
+            f"{what} cannot be read: {(error.strerror or str(error)).lower()}. Name a file of PEM "
+            "certificates, or unset it."
+        ) from None
 
 
 def url_path(*segments: str) -> str:

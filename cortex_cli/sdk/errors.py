@@ -2,8 +2,10 @@
 
     CortexError                     exit code 1
     ├── Unreachable                 3  no connection, a timeout, a broken answer
+    │   └── Untrusted               3  its certificate is refused
     ├── NoToken                     4  no token found, or one that must not be used
     ├── BadAddress                  2  the server's address cannot be used
+    ├── BadAuthorities              2  the file of authorities cannot be used
     ├── Redirected                  1  the server pointed to another origin
     ├── Refused                     1  the server answered with a problem
     │   ├── NotAllowed              4  401, 403
@@ -63,6 +65,13 @@ class Unreachable(CortexError):
         return True
 
 
+class Untrusted(Unreachable):
+    """What answers there has a certificate that is refused; it got no token.
+
+    Retryable: a certificate that ran out is replaced by the server's administrator.
+    """
+
+
 class NoToken(CortexError):
     """No token was found, or the one that was found must not be used."""
 
@@ -71,6 +80,12 @@ class NoToken(CortexError):
 
 class BadAddress(CortexError):
     """The server's address is not a usable http or https URL."""
+
+    exit_code = 2
+
+
+class BadAuthorities(CortexError):
+    """The file of authorities is missing, unreadable or holds no certificate."""
 
     exit_code = 2
 

@@ -11,7 +11,7 @@ import pytest
 
 from cortex_cli import sdk
 from cortex_cli.runner import environment, observe, orphans, plain_files, programs, worktrees
-from cortex_cli.runner.git_errors import NotPossible
+from cortex_cli.runner.git_errors import NotPossible, TimedOut
 from cortex_cli.runner.journal import Journal
 from cortex_cli.runner.opencode.client import _payloads
 from cortex_cli.runner.outbox import Outbox
@@ -77,6 +77,26 @@ def test_a_worktree_whose_link_is_something_else_is_not_listed(place, made, plan
     (made.path / ".git").unlink()
     plant(made.path / ".git")
     assert in_time(lambda: worktrees.repositories(place.root, deadline=soon())) == []
+
+
+@pytest.mark.parametrize(
+    "where", ["worktree/.gitattributes", "worktree/nested/.git/HEAD", "common/info/exclude"]
+)
+def test_a_pipe_at_which_git_hangs_is_named(place, made, where):
+    worktree = place.repository().at(made.path)
+    top, _, name = where.partition("/")
+    (made.path / "new").mkdir()
+    a_pipe(made.path / "new" / "pipe")  # git reads no such file
+    for of_a_repository in ("objects", "refs"):
+        (made.path / "nested" / ".git" / of_a_repository).mkdir(parents=True)
+    pipe = (made.path if top == "worktree" else worktree.common_dir) / name
+    pipe.unlink(missing_ok=True)
+    a_pipe(pipe)
+    with pytest.raises(TimedOut) as late:
+        observe.status(worktree, against=made.base, deadline=programs.within(0.5))
+    assert f" {pipe} is a named pipe" in str(late.value)
+    pipe.unlink()
+    observe.status(worktree, against=made.base, deadline=soon())
 
 
 def test_the_index_is_copied_only_when_it_is_an_ordinary_file(place, made):

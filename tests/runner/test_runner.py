@@ -207,6 +207,21 @@ def test_an_agent_that_cannot_be_read_is_refused(place, spec):
     assert command(place, "--agent", spec).returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("project", "code", "told"),
+    [
+        ("TYPO", 5, "There is no project TYPO"),
+        ("a/b", 5, "Project a/b cannot be served"),
+        ("..", 2, "'..' cannot be part of a path"),
+    ],
+)
+def test_a_project_that_cannot_be_served_is_refused_and_named(place, project, code, told):
+    agent = place.agent("idles", "true")
+    ended = command(place, "--agent", agent, "-p", place.key, "-p", project)
+    assert ended.returncode == code
+    assert told in ended.stderr
+
+
 def command(place, *options):
     environ = {**place.server.env, "CORTEX_TOKEN": place.token}
     return subprocess.run(
@@ -220,7 +235,7 @@ def test_only_projects_with_a_repository_here_are_served(place, start, tmp_path)
     place.server.make("/projects", key="AWAY", name="away", repo_path=elsewhere)
     place.server.make("/projects", key="NONE", name="none")
     agent = place.agent("idles", "true")
-    limits = (place.key, "AWAY", "NONE")
+    limits = (place.key.lower(), "AWAY", "NONE")
     runner = start("one", [agent], projects=limits)
     assert runner.said("runner.online")[-1]["projects"] == [place.key]
     ticket = place.server.make("/projects/AWAY/tickets", title="Do it")["key"]
