@@ -11,8 +11,10 @@ from tests.support.server import Server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that start programs come first: no worker is left alone with them at the end."""
-    items.sort(key=lambda item: not any(map(item.get_closest_marker, ("e2e", "browser"))))
+    """Files that start programs or are slow come first: no worker is left with one at the end."""
+    marks = ("e2e", "browser", "slow")
+    early = {item.path for item in items if any(map(item.get_closest_marker, marks))}
+    items.sort(key=lambda item: item.path not in early)
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -90,6 +91,7 @@ def imports(source: str, module: str, *, is_package: bool = False) -> set[str]:
     return found
 
 
+@cache
 def imports_of(path: Path) -> set[str]:
     return imports(
         path.read_text(encoding="utf-8"), module_of(path), is_package=path.stem == "__init__"

@@ -59,7 +59,8 @@ def _machine(results: dict[str, Any]) -> str:
     how = "one quick run: shapes only" if results["quick"] else _medians(results["runs"])
     return (
         f"{of['cpu']}, {of['cores']} cores, {of['memory_gib']} GiB, {of['system']}, "
-        f"fdatasync {of['fsync_ms']} ms; Python {of['python']}, {versions}. "
+        f"fdatasync {of['fsync_ms']} ms (p99 {of['fsync_p99_ms']} ms); "
+        f"Python {of['python']}, {versions}. "
         f"Measured {results['at'][:10]}, {how}."
     )
 

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from scripts.bench_suite.program import Unavailable
 COLUMNS, ROWS = 120, 36
 STOP_S = 1.0
 PAUSE_S = 0.004  # parts of one frame follow each other faster
+START_PAUSE_S = 0.15  # and those of a start, of which the last is the board as it is
 
 
 class Used(NamedTuple):
@@ -44,7 +45,6 @@ class Screen:
         self.screen = pyte.Screen(COLUMNS, ROWS)
         self.stream = pyte.ByteStream(self.screen)
         self.bytes = 0
-        self.last_at = 0.0  # when the part came that was drawn last
         self.master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         self.begun = time.monotonic()
@@ -62,24 +62,45 @@ class Screen:
     def text(self) -> str:
         return "\n".join(self.screen.display)
 
+    def firsts(self, shown: Sequence[Callable[[str], Any]], deadline_s: float) -> list[float]:
+        """Read until each of these was true of the screen; the times at which what made it so came.
+
+        Nothing is drawn before a long pause: that would take from the program while it starts.
+        """
+        give_up = time.monotonic() + deadline_s
+        found: dict[int, float] = {}
+        while time.monotonic() < give_up and len(found) < len(shown):
+            for at, part in self._parts(give_up - time.monotonic(), START_PAUSE_S):
+                self.stream.feed(part)
+                text = self.text()
+                for number, condition in enumerate(shown):
+                    if number not in found and condition(text):
+                        found[number] = at
+        if len(found) < len(shown):
+            raise Unavailable(self._never())
+        return [found[number] for number in range(len(shown))]
+
     def until(self, shown: Callable[[str], Any], deadline_s: float = 10) -> float:
         """Read until `shown(text of the screen)`; the time at which that part was read."""
         give_up, found = time.monotonic() + deadline_s, 0.0
         while time.monotonic() < give_up:
             for at, part in self._parts(give_up - time.monotonic()):
-                self._draw(at, part)
+                self.stream.feed(part)
                 if shown(self.text()):
                     found = found or at
             if found:
                 return found
+        raise Unavailable(self._never())
+
+    def _never(self) -> str:
         last = "\n".join(line.rstrip() for line in self.screen.display if line.strip())
-        raise Unavailable(f"the screen never showed it:\n{last}")
+        return f"the screen never showed it:\n{last}"
 
     def read(self, wait_s: float) -> float | None:
         """Take and draw what comes; when the last of it did, or None when nothing came."""
         parts = self._parts(wait_s)
-        for at, part in parts:
-            self._draw(at, part)
+        for _, part in parts:
+            self.stream.feed(part)
         return parts[-1][0] if parts else None
 
     def _parts(self, wait_s: float, pause_s: float = PAUSE_S) -> list[tuple[float, bytes]]:
@@ -94,10 +115,6 @@ class Screen:
             if len(found) > 1 and at - found[0][0] > 1:
                 break  # it never pauses: what has come is drawn now
         return found
-
-    def _draw(self, at: float, part: bytes) -> None:
-        self.stream.feed(part)
-        self.last_at = at
 
     def settle(self, quiet_s: float = 0.3, most_s: float = 5) -> None:
         """Read until nothing has come for a while, at most so long."""
@@ -123,8 +140,8 @@ class Screen:
             parts += came
             if wanted in b"".join(part for _, part in parts):
                 last = came[-1][0]
-        for at, part in parts:
-            self._draw(at, part)
+        for _, part in parts:
+            self.stream.feed(part)
         return (last - pressed) * 1000 if last else None
 
     def used(self) -> Used:

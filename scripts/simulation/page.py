@@ -23,7 +23,7 @@ LOADS = [
 MEANINGS = {
     "mutation": ("a change over HTTP, PostgreSQL", "µs of a core"),
     "local_mutation": ("a change over HTTP, SQLite", "µs of a core"),
-    "wake": ("waking a stream and one write", "µs of a core"),
+    "wake": ("one write to a stream", "µs of a core"),
     "delivery": ("an event in that write", "µs of a core"),
     "tailer": ("following the log, an event, in every process", "µs of a core"),
     "turn": ("a commit, one writer after the other", "µs"),

@@ -220,6 +220,7 @@ def test_enough_is_stored(fuzzed: Fuzzed) -> None:
     assert fuzzed.refused >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
 def test_no_command_prints_what_steers_a_terminal(filled, terminal: bool) -> None:
     printed_chars = 0

@@ -134,7 +134,7 @@ def test_the_page_is_written_from_the_results(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(page, "COSTS", tmp_path / "costs.json")
     machine = {
         "cpu": "A processor", "cores": 2, "memory_gib": 4, "system": "Linux", "python": "3.11",
-        "fsync_ms": 0.2, "versions": {"gevent": "26"},
+        "fsync_ms": 0.2, "fsync_p99_ms": 9.5, "versions": {"gevent": "26"},
     }  # fmt: skip
     median = {"cortex": {"A": ROW_A, "B": ROW_B}}
     results = {

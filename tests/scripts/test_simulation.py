@@ -26,7 +26,7 @@ def test_fan_out_costs_are_found_again_in_points_that_were_made_from_them():
     wake, delivery, mutation = 12.0, 0.7, 900.0
     points = []
     for rate, streams in ((20, 100), (10, 1000), (100, 1000), (300, 1000), (1200, 100)):
-        each = wake / costs.joined(rate, streams, wake, delivery) + delivery
+        each = wake / costs.joined_paced(rate, streams, wake, delivery) + delivery
         points.append(costs.Point(rate, streams, mutation + streams * each))
     found = costs.fan_out(points, mutation)
     assert found == (pytest.approx(wake, rel=0.02), pytest.approx(delivery, rel=0.05))

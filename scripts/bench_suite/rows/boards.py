@@ -78,19 +78,12 @@ def frames(board: Board, rounds: int) -> dict[str, float]:
     found: dict[str, list[float]] = {"first_frame_ms": [], "cards_ms": [], "live_frame_ms": []}
     for number in range(rounds + 1):
         with closing(board.open()) as screen:
-            shown = (str.strip, board.cards, board.live)
-            times = [_since_begun(screen, what) for what in shown]
+            times = screen.firsts((str.strip, board.cards, board.live), START_S)
+            times = [at - screen.begun for at in times]
         if number:  # the first one warms up: what was cached, and what was compiled
             for name, taken in zip(found, times, strict=True):
                 found[name].append(taken)
     return {name: percentile(times, 0.5) * 1000 for name, times in found.items()}
-
-
-def _since_begun(screen: Screen, shown: Callable[[str], Any]) -> float:
-    """Also of what came together with what was waited for before."""
-    if shown(screen.text()):
-        return screen.last_at - screen.begun
-    return screen.until(shown, START_S) - screen.begun
 
 
 def live(board: Board, rounds: int) -> dict[str, float]:

@@ -126,15 +126,19 @@ def row_a(target: Target, plan: Plan, subscribers: int = 1_000) -> dict[str, Any
     with Stage(target, subscribers) as stage:
         stage.measure(lambda: stage.sender.pace(10, 0.5))
 
+        def tried(rate: float) -> dict[str, Any]:
+            return {"rate": rate, **stage.measure(lambda: stage.sender.pace(rate, plan.step_s))}
+
         def passes(rate: float, limit_ms: float) -> bool:
             if rate not in steps:
-                step = stage.measure(lambda: stage.sender.pace(rate, plan.step_s))
-                steps[rate] = {"rate": rate, **step}
-            step = steps[rate]
-            fits = step["kept_up"] >= KEPT_UP and step["lost"] <= 0
-            return bool(fits and step["p99_ms"] < limit_ms)
+                steps[rate] = tried(rate)
+            if not _fits(steps[rate], limit_ms) and rate not in again:
+                again.add(rate)
+                steps[rate] = min(steps[rate], tried(rate), key=_badness)
+            return _fits(steps[rate], limit_ms)
 
         found = {}
+        again: set[float] = set()  # rates that got their second try
         for limit in LIMITS_MS:
             rate = _search(lambda r, limit=limit: passes(r, limit), sorted(steps), plan.precision)
             best = steps.get(rate) if rate else None
@@ -146,6 +150,15 @@ def row_a(target: Target, plan: Plan, subscribers: int = 1_000) -> dict[str, Any
         "cpu_us_per_event": fastest["cpu_us_per_event"],
         "steps": sorted(steps.values(), key=lambda step: step["rate"]),
     }
+
+
+def _fits(step: dict[str, Any], limit_ms: float) -> bool:
+    return not _badness(step)[0] and step["p99_ms"] < limit_ms
+
+
+def _badness(step: dict[str, Any]) -> tuple[bool, float]:
+    """Whether publishes were late or deliveries lost, and p99: the lesser is the better try."""
+    return step["kept_up"] < KEPT_UP or step["lost"] > 0, step["p99_ms"]
 
 
 def _search(passes: Callable[[float], bool], tried: list[float], precision: float) -> float | None:
@@ -194,6 +207,6 @@ def row_bulk(target: Target, plan: Plan, subscribers: int = 100) -> dict[str, An
     if target.bulk is None:
         raise Unavailable("takes no bulk")
     make = target.bulk
-    with Stage(target, subscribers, SAMPLED) as stage:
+    with Stage(target, subscribers, 1) as stage:
         stage.sender.make = lambda number: make(plan.publishes)
         return stage.measure(lambda: stage.sender.flood(1), plan.publishes)

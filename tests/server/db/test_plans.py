@@ -92,6 +92,7 @@ def ask(app, tmp_path):
     return send
 
 
+@pytest.mark.slow
 def test_no_statement_reads_or_sorts_more_than_it_returns(app, ask, statements, tmp_path):
     _change_everything(ask)
     _read_everything(ask)

@@ -268,6 +268,7 @@ def folded(text, of_sqlite):
     return text.lower()
 
 
+@pytest.mark.slow
 def test_random_searches_find_what_a_comparison_of_all_texts_finds(store, crowd, found):
     of_sqlite = is_sqlite(store.engine)
 

@@ -255,6 +255,7 @@ def test_a_lost_connection_is_made_again(url, live, message, shown):
     assert shown() == "Hello!"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", ["crowd", "standstill", "interruption"])
 def test_who_waits_or_stands_still_does_not_stop_the_others(url, message, scene, shown):
     """In a process of its own: in this one, whoever waits for the database stops all."""
