@@ -16,6 +16,7 @@ from cortex_cli.board.interrupts import Interrupts
 from cortex_cli.sdk import CortexClient
 from tests.board.fakeserver import FakeServer
 from tests.board.samples import live, press
+from tests.support.server import wait_for
 
 
 @pytest.fixture
@@ -148,7 +149,4 @@ def test_a_change_is_unsaved_until_its_answer_is_there(fake):
     assert effects.unsaved == (change,)
     fake.answers.set()
     assert isinstance(posted.get(timeout=20), m.Moved)
-    deadline = time.monotonic() + 20
-    while effects.unsaved and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert effects.unsaved == ()
+    wait_for(lambda: effects.unsaved == (), "nothing is unsaved")

@@ -5,10 +5,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+
+from tests.support.server import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -66,10 +67,7 @@ class Clone:
         return path.read_text().splitlines() if path.exists() else []
 
     def wait_for_calls(self, count: int) -> None:
-        deadline = time.monotonic() + 20
-        while len(self.calls()) < count:
-            assert time.monotonic() < deadline, self.calls()
-            time.sleep(0.005)
+        wait_for(lambda: len(self.calls()) >= count, f"{count} calls")
 
 
 @pytest.fixture

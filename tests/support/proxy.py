@@ -4,23 +4,26 @@ import contextlib
 import random
 import socket
 import threading
+from abc import ABC, abstractmethod
 from types import TracebackType
+from typing import Self
 
 from tests.support.server import Server
 
 
-class BreakingProxy:
-    """url: where clients connect · open: connections. `cut` breaks one of them."""
+class _Proxy(ABC):
+    """Serves each connection in a thread of its own, until it is left.
 
-    def __init__(self, server: Server, port: int) -> None:
-        self._target = ("127.0.0.1", server.port)
+    url: where clients connect.
+    """
+
+    def __init__(self, target: int, port: int = 0) -> None:
+        self._target = ("127.0.0.1", target)
         self._listener = socket.create_server(("127.0.0.1", port))
-        self.url = f"http://127.0.0.1:{port}"
-        self.open: set[socket.socket] = set()
-        self._lock = threading.Lock()
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def __enter__(self) -> "BreakingProxy":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -32,6 +35,35 @@ class BreakingProxy:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    @abstractmethod
+    def _serve(self, client: socket.socket) -> None:
+        """Serve a connection, and close it."""
+
+
+class BreakingProxy(_Proxy):
+    """open: connections. `cut` breaks one of them, and leaving breaks all."""
+
+    def __init__(self, server: Server, port: int) -> None:
+        self.open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        super().__init__(server.port, port)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        super().__exit__(kind, error, trace)
         while self.cut():
             pass
 
@@ -45,14 +77,6 @@ class BreakingProxy:
         with contextlib.suppress(OSError):
             found.shutdown(socket.SHUT_RDWR)
         return True
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError):
@@ -72,41 +96,16 @@ class BreakingProxy:
                     self.open.discard(upstream)
 
 
-class StreamlessProxy:
+class StreamlessProxy(_Proxy):
     """Lets requests through, and no stream: as a proxy does that buffers, or breaks them.
 
-    url: where clients connect · mode: what becomes of a stream: "break", "hold" or "pass"
-    · refused: how many streams were.
+    mode: what becomes of a stream: "break", "hold" or "pass" · refused: how many streams were.
     """
 
     def __init__(self, port: int, mode: str = "break") -> None:
-        self._target = ("127.0.0.1", port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.mode = mode
         self.refused = 0
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def __enter__(self) -> "StreamlessProxy":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+        super().__init__(port)
 
     def _serve(self, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError):
